@@ -1,0 +1,66 @@
+"""The attribute names that fanlight writes and reads, each declared once.
+
+`gen_ai.*` is from the OpenTelemetry semantic-conventions-genai repository, v0.1.0
+(https://github.com/open-telemetry/semantic-conventions-genai); `user.*`, `session.*`, `http.*`, `server.*` and
+`error.*` from https://opentelemetry.io/docs/specs/semconv/; `fanlight.*` is ours. The names that other tracers
+use for the same things are in `fanlight_schema.dialects`.
+"""
+
+from typing import Final, Literal, TypeAlias
+
+Origin: TypeAlias = Literal["user", "schedule", "agent", "system"]
+Workload: TypeAlias = Literal["serving", "rl_rollout", "eval", "batch", "training"]
+ActionSource: TypeAlias = Literal["declared", "automatic", "inferred"]
+SpanRole: TypeAlias = Literal["action", "agent", "tool", "call", "request"]
+RequestOutcome: TypeAlias = Literal["answered", "refused", "unknown"]
+UsageSource: TypeAlias = Literal["reported", "counted", "estimated"]
+
+# On every span of a cascade, so that no row has to wait for another.
+ACTION_ID: Final = "fanlight.action.id"  # 32 lower-case hex digits; the trace id where the action starts the trace
+ACTION_NAME: Final = "fanlight.action.name"
+ACTION_ORIGIN: Final = "fanlight.action.origin"  # Origin
+ACTION_SOURCE: Final = "fanlight.action.source"  # ActionSource
+WORKLOAD: Final = "fanlight.workload"  # Workload
+USER_ID: Final = "user.id"
+SESSION_ID: Final = "session.id"
+HOP: Final = "fanlight.hop"  # int; steps above this span in its action: 0 for the root and for calls directly under it
+
+ROLE: Final = "fanlight.role"  # SpanRole: what this span is; only fanlight's own spans have it
+PARENT_ACTION_ID: Final = "fanlight.action.parent_id"  # on an action's root span, if it was begun inside another
+
+# Agents and tools.
+OPERATION_NAME: Final = "gen_ai.operation.name"
+AGENT_NAME: Final = "gen_ai.agent.name"
+TOOL_NAME: Final = "gen_ai.tool.name"
+OPERATION_INVOKE_AGENT: Final = "invoke_agent"
+OPERATION_EXECUTE_TOOL: Final = "execute_tool"
+
+# Model calls and requests.
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+REQUEST_CHOICES: Final = "gen_ai.request.choice.count"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK_S: Final = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"  # cached ones included
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"  # reasoning included
+CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+HTTP_STATUS_CODE: Final = "http.response.status_code"
+RESEND_COUNT: Final = "http.request.resend_count"
+ERROR_TYPE: Final = "error.type"
+
+WIRE: Final = "fanlight.wire"  # true: requests are observed, so none seen means none was sent
+REQUESTS: Final = "fanlight.requests"  # int; physical requests that a call took
+REQUEST_OUTCOME: Final = "fanlight.request.outcome"  # RequestOutcome of a request, and of a call that took one
+USAGE_SOURCE: Final = "fanlight.usage.source"  # UsageSource
+INPUTS: Final = "fanlight.inputs"  # int; sequences in one embeddings request
+CHUNKS: Final = "fanlight.stream.chunks"  # int; stream events that carried content
+STREAM_END: Final = "fanlight.stream.end"  # how a stream ended: completed | closed | cut | cancelled | abandoned | error
+STREAM_CONSUMER_WAIT_S: Final = "fanlight.stream.consumer_wait"  # float; seconds the consumer let the stream wait
