@@ -1,0 +1,149 @@
+"""Which action the running code belongs to, and who asked for it.
+
+An `Action` is one mutable record per action and process: user and session may become known at any depth, and
+every span that ends later shows them. A `Cascade` is a place in it: the action and the number of steps above.
+It travels in OpenTelemetry's context under a key of its own, not as OpenTelemetry baggage: the app's HTTP
+instrumentation would send that, user id included, to every host. `_baggage` reads and writes the headers.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from opentelemetry import baggage, trace
+from opentelemetry.context import Context, create_key, get_current, set_value
+
+from fanlight_schema import attributes as names
+from fanlight_schema.attributes import ActionSource, Origin, Workload
+
+_KEY = create_key("fanlight.cascade")
+
+KNOWN_TRACES = 10_000  # traces outside any action whose user was set; the oldest are forgotten first
+
+
+class Action:
+    """An action as this process knows it; shared by all of its spans here."""
+
+    __slots__ = (
+        "__weakref__",
+        "id",
+        "name",
+        "origin",
+        "parent_id",
+        "remote",
+        "session",
+        "source",
+        "taken",
+        "user",
+        "workload",
+    )
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002  (the word of the schema)
+        name: str | None = None,
+        *,
+        origin: Origin = "user",
+        source: ActionSource = "declared",
+        workload: Workload = "serving",
+        user: str | None = None,
+        session: str | None = None,
+        parent_id: str | None = None,
+        remote: bool = False,
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.origin = origin
+        self.source = source
+        self.workload = workload
+        self.user = user
+        self.session = session
+        self.parent_id = parent_id
+        self.remote = remote
+        self.taken = False  # automatic only: a declared action already took its place
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """A place in an action: the action, and how many steps (agents, tools) lie above."""
+
+    action: Action
+    hop: int = 0
+
+    @property
+    def action_id(self) -> str:
+        return self.action.id
+
+    def below_step(self) -> Cascade:
+        return Cascade(self.action, self.hop + 1)
+
+
+def cascade_in(context: Context) -> Cascade | None:
+    """The cascade that a context belongs to: fanlight's own, else one that came in as baggage, else None."""
+    found = context.get(_KEY)
+    if isinstance(found, Cascade):
+        return found
+    if baggage.get_baggage(names.ACTION_ID, context) is None:
+        return None
+    from fanlight._baggage import cascade_from_members
+
+    return cascade_from_members(baggage.get_all(context))
+
+
+def current_cascade() -> Cascade | None:
+    """The cascade of the running code, or None outside any action and step."""
+    return cascade_in(get_current())
+
+
+def with_cascade(cascade: Cascade, context: Context | None = None) -> Context:
+    return set_value(_KEY, cascade, context)
+
+
+# Actions alive in this process, so that a carrier() taken and resumed in one process shares one record.
+_live: weakref.WeakValueDictionary[str, Action] = weakref.WeakValueDictionary()
+# Traces outside any action whose user or session was set.
+_known_traces: OrderedDict[str, Action] = OrderedDict()
+_lock = threading.Lock()
+
+
+def remember(action: Action) -> Action:
+    """Register an action so that `resume` in this process finds the same record."""
+    _live[action.id] = action
+    return action
+
+
+def live_action(action_id: str) -> Action | None:
+    return _live.get(action_id)
+
+
+def inferred_action(trace_id: str) -> Action:
+    """The action of a call or step outside any: its trace, without a name."""
+    known = _known_traces.get(trace_id)
+    return known if known is not None else Action(trace_id, source="inferred")
+
+
+def _remember_trace(trace_id: str) -> Action:
+    with _lock:
+        action = _known_traces.setdefault(trace_id, Action(trace_id, source="inferred"))
+        while len(_known_traces) > KNOWN_TRACES:
+            _known_traces.popitem(last=False)
+        return action
+
+
+def action_here() -> Action | None:
+    """The action that `set_user` speaks of: the current one, else the one inferred from the current trace."""
+    cascade = current_cascade()
+    if cascade is not None:
+        return cascade.action
+    span_context = trace.get_current_span().get_span_context()
+    if not span_context.is_valid:
+        return None
+    return _remember_trace(trace.format_trace_id(span_context.trace_id))
+
+
+def _rearm_after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()

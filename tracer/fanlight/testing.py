@@ -1,0 +1,119 @@
+"""See what fanlight recorded, in tests of an app or of fanlight.
+
+with fanlight.testing.capture() as spans:
+    run_my_agent()
+assert [tree.name for tree in spans.trees()] == ["answer_question"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from fanlight._runtime import runtime
+from fanlight._spans import LiveSpan
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSpan:
+    """A span as it was when it ended; ids are lower-case hex, times are ns since 1970."""
+
+    name: str
+    kind: SpanKind
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    start_time_ns: int
+    end_time_ns: int
+    status: StatusCode
+    attributes: Mapping[str, AttributeValue]
+
+    @property
+    def role(self) -> AttributeValue | None:
+        return self.attributes.get("fanlight.role")
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A span and the spans below it, by start time."""
+
+    span: EndedSpan
+    children: tuple[Tree, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.span.name
+
+    def shape(self) -> object:
+        """The names alone: `"leaf"`, or `("name", [shapes of the children])`."""
+        return (self.name, [child.shape() for child in self.children]) if self.children else self.name
+
+
+def _freeze(span: LiveSpan) -> EndedSpan:
+    return EndedSpan(
+        name=span.name,
+        kind=span.kind,
+        trace_id=trace.format_trace_id(span.span_context.trace_id),
+        span_id=trace.format_span_id(span.span_context.span_id),
+        parent_span_id=None if span.parent is None else trace.format_span_id(span.parent.span_id),
+        start_time_ns=span.start_time_ns,
+        end_time_ns=span.end_time_ns or span.start_time_ns,
+        status=span.status,
+        attributes=dict(span.attributes),
+    )
+
+
+@dataclass(slots=True)
+class Captured:
+    """What was recorded so far, in the order in which it ended."""
+
+    spans: list[EndedSpan] = field(default_factory=list)
+
+    def named(self, name: str) -> EndedSpan:
+        """The one span with this name; AssertionError if there is none or more than one."""
+        found = [span for span in self.spans if span.name == name]
+        assert len(found) == 1, f"{len(found)} spans are named {name!r} among {[s.name for s in self.spans]}"
+        return found[0]
+
+    def with_role(self, role: str) -> list[EndedSpan]:
+        return [span for span in self.spans if span.role == role]
+
+    def trees(self) -> list[Tree]:
+        """The spans as trees; a span whose parent was not recorded here is a root."""
+        known = {span.span_id for span in self.spans}
+        below: dict[str | None, list[EndedSpan]] = {}
+        for span in sorted(self.spans, key=lambda span: span.start_time_ns):
+            below.setdefault(span.parent_span_id if span.parent_span_id in known else None, []).append(span)
+
+        def tree(span: EndedSpan) -> Tree:
+            return Tree(span, tuple(tree(child) for child in below.get(span.span_id, ())))
+
+        return [tree(span) for span in below.get(None, ())]
+
+    # The Sink protocol.
+
+    def accept(self, span: LiveSpan) -> None:
+        self.spans.append(_freeze(span))
+
+    def flush(self, timeout_s: float) -> bool:
+        return True
+
+    def shutdown(self, timeout_s: float) -> bool:
+        return True
+
+
+@contextmanager
+def capture() -> Iterator[Captured]:
+    """Record fanlight's spans here instead of exporting them, switching the tracer on if it is off."""
+    captured = Captured()
+    before = runtime.on, runtime.sink
+    runtime.on, runtime.sink = True, captured
+    try:
+        yield captured
+    finally:
+        runtime.on, runtime.sink = before
