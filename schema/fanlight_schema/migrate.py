@@ -1,0 +1,173 @@
+"""Brings a store to this program's schema: numbered, forward-only .sql files, one statement each.
+
+    for done in migrate.apply(store):
+        print(done.name, done.duration_s)
+
+Every statement is one that may run twice (IF NOT EXISTS, OR REPLACE), so two programs that start at once both
+succeed, and an apply that was cut off goes on where it stopped. A file that was applied is never edited: its
+SHA-256 is kept in `schema_migrations`, and apply() refuses to go on when it differs.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal, TypeAlias
+
+from .store import Store, StoreError
+
+Progress: TypeAlias = Callable[
+    [str, int, int], None
+]  # name of the step that is done, steps done, steps in all
+State: TypeAlias = Literal["applied", "pending", "changed", "newer"]
+
+FILE_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
+LEDGER = """\
+CREATE TABLE IF NOT EXISTS schema_migrations
+(
+    version    UInt16        COMMENT 'Number of the migration file',
+    name       String        COMMENT 'Name of the migration file without number and ending',
+    checksum   String        COMMENT 'SHA-256 of the file as it was applied, 64 hexadecimal digits',
+    applied_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When it was applied, UTC'
+)
+ENGINE = MergeTree
+ORDER BY version
+COMMENT 'Which schema files were applied to this database. Two programs at once may both write a row; they agree.'
+"""
+
+
+class SchemaError(StoreError):
+    """The store's schema and this program's do not fit together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One .sql file."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """Where one migration stands: `changed` was applied with another text, `newer` is of a newer fanlight."""
+
+    version: int
+    name: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A migration that this call has applied."""
+
+    version: int
+    name: str
+    duration_s: float
+
+
+def migrations() -> list[Migration]:
+    """This program's migrations in order; SchemaError if two have one number."""
+    folder = resources.files(__package__) / "migrations"
+    found = sorted(
+        _read(file.name, file.read_text()) for file in folder.iterdir() if file.name.endswith(".sql")
+    )
+    versions = [version for version, _, _ in found]
+    if len(set(versions)) != len(versions):
+        raise SchemaError(f"two migrations have one number among {versions}")
+    return [Migration(*parts) for parts in found]
+
+
+def _read(file_name: str, sql: str) -> tuple[int, str, str]:
+    match = FILE_NAME.fullmatch(file_name)
+    if match is None:
+        raise SchemaError(f"migrations/{file_name} is not named NNNN_name.sql")
+    return int(match["version"]), match["name"], sql
+
+
+def apply(
+    store: Store, progress: Progress | None = None, *, files: Iterable[Migration] | None = None
+) -> list[Applied]:
+    """Applies what is pending, in order, and says what it was.
+
+    Raises SchemaError before anything is done if an applied file has changed, and with the file's name if a
+    statement is refused; what was applied before it stays recorded.
+    """
+    wanted = migrations() if files is None else list(files)
+    store.command(LEDGER)
+    states = _states(store, wanted)
+    changed = [f"{s.version:04}_{s.name}" for s in states if s.state == "changed"]
+    if changed:
+        raise SchemaError(
+            f"already applied to {store.database}, but the file has changed since: {', '.join(changed)}; "
+            "put the file back as it was released and add a new one"
+        )
+    pending = {s.version for s in states if s.state == "pending"}
+    steps = [migration for migration in wanted if migration.version in pending]
+    done: list[Applied] = []
+    for migration in steps:
+        done.append(_apply_one(store, migration))
+        if progress is not None:
+            progress(migration.name, len(done), len(steps))
+    return done
+
+
+def _apply_one(store: Store, migration: Migration) -> Applied:
+    started = time.perf_counter()
+    try:
+        store.command(migration.sql)
+    except StoreError as exc:
+        raise SchemaError(f"migration {migration.version:04}_{migration.name} was refused: {exc}") from exc
+    row = {"version": [migration.version], "name": [migration.name], "checksum": [migration.checksum]}
+    store.insert("schema_migrations", row)
+    return Applied(migration.version, migration.name, time.perf_counter() - started)
+
+
+def status(store: Store, *, files: Iterable[Migration] | None = None) -> list[MigrationStatus]:
+    """Every migration of this program and of the store, by number. Changes nothing."""
+    return _states(store, migrations() if files is None else list(files))
+
+
+def _states(store: Store, wanted: list[Migration]) -> list[MigrationStatus]:
+    recorded = _recorded(store)
+    known = {migration.version for migration in wanted}
+    states = [
+        MigrationStatus(m.version, m.name, _state(m, recorded.get(m.version, (m.name, set()))[1]))
+        for m in wanted
+    ]
+    newer = [MigrationStatus(v, name, "newer") for v, (name, _) in recorded.items() if v not in known]
+    return sorted(states + newer, key=lambda state: state.version)
+
+
+def _state(migration: Migration, checksums: set[str]) -> State:
+    if not checksums:
+        return "pending"
+    return "applied" if checksums == {migration.checksum} else "changed"
+
+
+def _recorded(store: Store) -> dict[int, tuple[str, set[str]]]:
+    """Name and checksums by version; empty where nothing was ever applied."""
+    exists = store.query(
+        "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
+    )
+    if not exists.rows[0][0]:
+        return {}
+    rows = store.query(
+        "SELECT version, any(name), groupUniqArray(checksum) FROM schema_migrations GROUP BY version"
+    ).rows
+    return {version: (name, set(checksums)) for version, name, checksums in rows}
+
+
+def render(cluster: str | None = None) -> str:
+    """All statements as one text that a person can paste into a ClickHouse client."""
+    if cluster is not None:
+        raise SchemaError("the schema for a cluster cannot be written out yet; leave out the cluster's name")
+    parts = [f"-- {m.version:04}_{m.name}\n{m.sql.strip().rstrip(';')};" for m in migrations()]
+    return "\n\n".join([f"{LEDGER.strip()};", *parts]) + "\n"

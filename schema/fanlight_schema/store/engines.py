@@ -1,0 +1,126 @@
+"""Opens clickhouse-connect clients on a target: the one place that imports a database driver.
+
+Both engines speak through the same client class. A client of the embedded engine runs one statement at a time
+(its handle is locked), so a Store keeps a few of them; opening a further one takes 16 ms.
+"""
+
+import fcntl
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import StoreError, StoreLocked, StoreUnavailable
+from .urls import EmbeddedTarget, ServerTarget, Target
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+# One timestamp that is far off, or a batch over 150 days, must not have its whole batch rejected
+# (ClickHouse's default is at most 100 partitions a block).
+SETTINGS = {"max_partitions_per_insert_block": 0}
+CONNECT_TIMEOUT_S = 10
+ACCESS_CODES = frozenset({192, 193, 194, 497, 516})  # ClickHouse: unknown user, wrong password, access denied
+
+
+def open_client(target: Target) -> "Client":
+    """A client on the engine's default database; setting its `database` changes that for every statement."""
+    try:
+        import clickhouse_connect  # noqa: F401
+    except ImportError as exc:
+        raise StoreError("the ClickHouse client is missing: pip install 'fanlight[collector]'") from exc
+    # A library prints its warnings through Python's last-resort handler if nobody set one; ours are the errors.
+    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
+    if isinstance(target, EmbeddedTarget):
+        return _open_embedded(target)
+    return _open_server(target)
+
+
+def _open_embedded(target: EmbeddedTarget) -> "Client":
+    from clickhouse_connect import get_client
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    try:
+        target.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise StoreUnavailable(f"cannot make the data folder {target.folder}: {exc.strerror}") from exc
+    try:
+        client = get_client(
+            interface="chdb",
+            path=str(target.folder),
+            settings=dict(SETTINGS),
+            tz_mode="aware",
+            show_clickhouse_errors="scrub",
+        )
+    except ImportError as exc:
+        raise StoreError("the embedded engine is missing: pip install 'fanlight[collector]'") from exc
+    except ClickHouseError as exc:
+        raise _why_not_opened(target.folder, str(exc)) from exc
+    return client
+
+
+def _why_not_opened(folder: Path, message: str) -> StoreError:
+    if "already initialized with path" in message:
+        return StoreUnavailable(
+            f"this process already has another data folder open, and the engine allows one; {folder} was not opened"
+        )
+    holder = _holder_of(folder)
+    if holder is not None:
+        return StoreLocked(
+            f"{folder} is open in {holder}; stop it, or go through it with --store http://127.0.0.1:4318"
+        )
+    first_line = message.partition("Stack trace")[0].splitlines()[0]
+    return StoreUnavailable(f"cannot open the data folder {folder}: {first_line}")
+
+
+def _holder_of(folder: Path) -> str | None:
+    """Who holds the engine's lock on `folder`/status, whose first line is the holder's process id."""
+    try:
+        with open(folder / "status") as status:
+            try:
+                fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pid = status.readline().removeprefix("PID:").strip()
+                return f"process {pid}" if pid.isdigit() else "another process"
+    except OSError:
+        return None
+    return None
+
+
+def _open_server(target: ServerTarget) -> "Client":
+    from clickhouse_connect import get_client
+    from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+
+    try:
+        return get_client(
+            interface="https" if target.secure else "http",
+            host=target.host,
+            port=target.port,
+            username=target.user,
+            password=target.password,
+            database="__default__",
+            settings=dict(SETTINGS),
+            connect_timeout=CONNECT_TIMEOUT_S,
+            tz_mode="aware",
+            show_clickhouse_errors="scrub",
+            autogenerate_session_id=False,  # a session takes one statement at a time
+            dedicated_pool=True,  # closed with the client
+        )
+    except ClickHouseError as exc:
+        code = exc.code if isinstance(exc, Error) else None
+        if code in ACCESS_CODES:
+            raise StoreUnavailable(f"{target.shown} refused the log-in; check user and password") from exc
+        raise StoreUnavailable(f"{target.shown} cannot be reached: {_reason(exc)}") from exc
+
+
+def _reason(exc: Exception) -> str:
+    """The driver's message without its request URL, which names no password but tells nobody anything."""
+    text = str(exc)
+    for known in (
+        "Connection refused",
+        "Name or service not known",
+        "timed out",
+        "certificate verify failed",
+    ):
+        if known in text:
+            return f"{known}; is the server up, and is it ClickHouse's HTTP port?"
+    return text.splitlines()[0][:300] if text else type(exc).__name__
