@@ -1,0 +1,92 @@
+"""The command line as a whole: its commands, its version, and how errors become exit codes."""
+
+import importlib.metadata
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from fanlight_collectors.cli import schema
+from fanlight_collectors.cli.errors import FAILED, UNUSABLE, CommandError, debug_wanted, show_unexpected
+from fanlight_collectors.cli.prose import help_text
+from fanlight_collectors.cli.run import run
+from fanlight_collectors.cli.sql import sql
+from fanlight_schema.store import StoreError, StoreUnavailable
+
+HELP = {"help_option_names": ["-h", "--help"]}
+ANY_ARGUMENTS: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+SCHEMA_HELP = "Make, check or print fanlight's tables and views in a ClickHouse database."
+
+
+def _group(**options: Any) -> typer.Typer:
+    return typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings=HELP,
+        **options,
+    )
+
+
+def _add(group: typer.Typer, command: Callable[..., None], name: str | None = None, **settings: Any) -> None:
+    """Add a command; a message for wrong usage and --help are the same for all."""
+    options = group.command(name, help=help_text(command), context_settings={**HELP, **settings})
+    options(command)
+
+
+app = _group(name="fanlight")
+schema_app = _group(name="schema", help=SCHEMA_HELP)
+_add(app, run, **ANY_ARGUMENTS)
+_add(app, sql)
+app.add_typer(schema_app)
+_add(schema_app, schema.apply)
+_add(schema_app, schema.status)
+_add(schema_app, schema.print_sql, "sql")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"fanlight {importlib.metadata.version('fanlight')}\n")
+        raise typer.Exit
+
+
+def fanlight(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The real fan-out and the GPU-seconds of every user action of an agentic LLM workload.
+
+    Start with `fanlight demo`. Then, for a program of yours:
+      fanlight up                          in one terminal
+      fanlight run -- python my_agent.py   in another
+      fanlight stats                       what it did
+    """
+
+
+app.callback(help=help_text(fanlight), context_settings=HELP)(fanlight)
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code."""
+    sys.excepthook = show_unexpected
+    try:
+        app(list(arguments), prog_name="fanlight")
+    except CommandError as error:
+        return _fail(error, error.exit_code)
+    except StoreUnavailable as error:
+        return _fail(error, UNUSABLE)
+    except StoreError as error:
+        return _fail(error, FAILED)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    return 0
+
+
+def _fail(error: Exception, exit_code: int) -> int:
+    if debug_wanted():
+        raise error
+    sys.stderr.write(f"fanlight: {error}\n")
+    return exit_code

@@ -1,0 +1,51 @@
+"""Where in a statement ClickHouse found the error: its message in short, the line, and a caret below it."""
+
+import re
+
+_POSITION = re.compile(r"failed at position (\d+)")
+_ECHO = re.compile(r"(\(line \d+, col \d+\)): .*?(?=\. Expected|\. Unmatched|\. \.|\. \(|$)", re.DOTALL)
+_NAME = re.compile(r"(?:identifier|function|table|column|database|name) [`'\"]?([\w.]+)", re.IGNORECASE)
+_PREFIX = re.compile(r"^(?:Code: \d+\. )?DB::Exception: ")
+MAX_EXPECTED = 8  # of the tokens that ClickHouse would have taken, of which it may list a hundred
+
+
+def explain(message: str, sql: str) -> str:
+    """ClickHouse's message in one line, then the line of `sql` that it is about, with a caret."""
+    short = shorten(message)
+    position = find_position(message, sql)
+    return short if position is None else f"{short}\n{point_at(sql, position)}"
+
+
+def shorten(message: str) -> str:
+    """The message without its echo of the statement and with a short list of what was expected."""
+    text = " ".join(_ECHO.sub(r"\1", _PREFIX.sub("", message)).split())
+    head, found, tail = text.partition("Expected one of: ")
+    if not found:
+        return text.partition(" In scope ")[0]
+    expected = tail.split(", ")
+    if len(expected) <= MAX_EXPECTED:
+        return text
+    return f"{head}{found}{', '.join(expected[:MAX_EXPECTED])}, ..."
+
+
+def find_position(message: str, sql: str) -> int | None:
+    """Index into `sql` of what the message is about, None where it cannot be told.
+
+    A syntax error names a byte, counted from 1; an unknown name is looked up.
+    """
+    if match := _POSITION.search(message):
+        before = sql.encode()[: int(match.group(1)) - 1]
+        return len(before.decode(errors="ignore"))
+    for match in _NAME.finditer(message):
+        if found := re.search(rf"(?<!\w){re.escape(match.group(1))}(?!\w)", sql):
+            return found.start()
+    return None
+
+
+def point_at(sql: str, position: int) -> str:
+    """The line that holds `position`, and a caret below it."""
+    position = min(position, len(sql))
+    start = sql.rfind("\n", 0, position) + 1
+    end = sql.find("\n", position)
+    line = sql[start : end if end >= 0 else len(sql)]
+    return f"  {line.expandtabs(1)}\n  {' ' * (position - start)}^"

@@ -1,0 +1,151 @@
+"""A cascade as a tree of steps, calls and requests, and as the lines of a terminal.
+
+tree = build_tree(spans)
+for line in tree_lines(tree, limit=200): ...
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from fanlight_collectors.cli.figures import count, duration
+
+Kind: TypeAlias = Literal["action", "agent", "tool", "call", "request", "span"]
+Json: TypeAlias = Mapping[str, object]
+
+
+@dataclass(slots=True)
+class Node:
+    """One span and those below it, in order of their start."""
+
+    span_id: str
+    parent_id: str
+    kind: Kind
+    name: str
+    start_ns: int
+    duration_ns: int
+    error: str = ""
+    requests: int | None = None
+    resend: int | None = None
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    children: list["Node"] = field(default_factory=list)
+
+    def size(self) -> int:
+        """Spans in this node and below."""
+        total, waiting = 0, [self]
+        while waiting:
+            node = waiting.pop()
+            total += 1
+            waiting += node.children
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the tree: the branch drawn before it, what stands on it, and whether it shows an error."""
+
+    branch: str
+    title: str
+    facts: str
+    kind: Kind | Literal["hidden"]
+    error: str = ""
+
+
+def build_tree(nodes: Sequence[Node]) -> list[Node]:
+    """The roots, with every node below its parent; a node whose parent is not there is a root."""
+    known = {node.span_id: node for node in nodes}
+    roots: list[Node] = []
+    for node in sorted(nodes, key=lambda node: node.start_ns):
+        parent = known.get(node.parent_id)
+        (roots if parent is None or parent is node else parent.children).append(node)
+    return roots
+
+
+def tree_lines(roots: Sequence[Node], limit: int | None) -> Iterator[Line]:
+    """The tree from the top, cut down to `limit` spans (None: all); what is hidden is counted there."""
+    shown = _chosen(roots, limit)
+    stack: list[tuple[Node | str, str, str]] = [
+        (root, "", "") for root in reversed(roots) if id(root) in shown
+    ]
+    while stack:
+        node, branch, below = stack.pop()
+        if isinstance(node, str):
+            yield Line(branch, node, "", "hidden")
+            continue
+        yield Line(branch, title(node), facts(node), node.kind, node.error)
+        visible = [child for child in node.children if id(child) in shown]
+        hidden = [child for child in node.children if id(child) not in shown]
+        items: list[Node | str] = [*visible, *([_summary(hidden)] if hidden else [])]
+        for position, item in reversed(list(enumerate(items))):
+            last = position == len(items) - 1
+            stack.append((item, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")))
+
+
+def title(node: Node) -> str:
+    """What a node is, for example `agent worker`, or `try 2` for a request."""
+    if node.kind == "request":
+        return f"try {(node.resend or 0) + 1}"
+    for verb, noun in (("invoke_agent ", "agent "), ("execute_tool ", "tool ")):
+        if node.name.startswith(verb):
+            return noun + node.name.removeprefix(verb)
+    return node.name
+
+
+def facts(node: Node) -> str:
+    """Duration, tokens and retries of a node."""
+    parts = [duration(node.duration_ns / 1e9)]
+    if node.input_tokens is not None or node.output_tokens is not None:
+        cached = f" ({count(node.cached_tokens)} cached)" if node.cached_tokens else ""
+        parts.append(f"{count(node.input_tokens)} in{cached}, {count(node.output_tokens)} out")
+    if node.requests is not None and node.requests != 1:
+        parts.append("no request" if node.requests == 0 else f"{node.requests} requests")
+    return "  ".join(parts)
+
+
+def _chosen(roots: Sequence[Node], limit: int | None) -> set[int]:
+    """The nodes to show, level by level; where a level is too wide, each parent's errors and first ones."""
+    alarming = _with_errors(roots)
+    chosen: set[int] = set()
+    level = list(roots)
+    while level and (limit is None or len(chosen) < limit):
+        if limit is not None and len(level) > limit - len(chosen):
+            level = _fair_share(level, limit - len(chosen), alarming)
+        chosen.update(id(node) for node in level)
+        level = [child for node in level for child in node.children]
+    return chosen
+
+
+def _fair_share(level: Sequence[Node], room: int, alarming: set[int]) -> list[Node]:
+    """`room` nodes of a level, as many of each parent's as of another's, those with errors first."""
+    rank: Counter[str] = Counter()
+    ranked = []
+    for position, node in enumerate(sorted(level, key=lambda node: id(node) not in alarming)):
+        ranked.append((rank[node.parent_id], position, node))
+        rank[node.parent_id] += 1
+    return [node for _, _, node in sorted(ranked, key=lambda entry: entry[:2])[:room]]
+
+
+def _with_errors(roots: Sequence[Node]) -> set[int]:
+    """The nodes that have an error or stand above one."""
+    order: list[Node] = []
+    waiting = list(roots)
+    while waiting:
+        node = waiting.pop()
+        order.append(node)
+        waiting += node.children
+    found: set[int] = set()
+    for node in reversed(order):  # children come after their parent
+        if node.error or any(id(child) in found for child in node.children):
+            found.add(id(node))
+    return found
+
+
+def _summary(hidden: Sequence[Node]) -> str:
+    spans = sum(node.size() for node in hidden)
+    kinds = Counter(title(node) for node in hidden)
+    named = ", ".join(f"{number} x {name}" for name, number in kinds.most_common(2))
+    more = ", ..." if len(kinds) > 2 else ""
+    return f"... {spans:,} more spans ({named}{more})"

@@ -1,0 +1,56 @@
+"""`fanlight sql`: one SELECT, answered as a table, JSON, CSV or TSV."""
+
+import sys
+from contextlib import closing
+from typing import Annotated, Literal
+
+import typer
+
+from fanlight_collectors.cli.caret import explain
+from fanlight_collectors.cli.errors import CommandError, unusable
+from fanlight_collectors.cli.output import parse_rows, show_rows, terminal, write_bytes, write_json
+from fanlight_collectors.cli.target import Reader, StoreOption, open_reader
+
+MACHINE_FORMATS = {"csv": "CSVWithNames", "tsv": "TSVWithNames"}
+
+
+def sql(
+    statement: Annotated[
+        str, typer.Argument(metavar="SELECT", help="The statement, or - to read it from stdin.")
+    ],
+    output_format: Annotated[
+        Literal["table", "json", "csv", "tsv"], typer.Option("--format", "-f", help="How to print the rows.")
+    ] = "table",
+    store: StoreOption = None,
+) -> None:
+    """Ask the store anything, in ClickHouse SQL.
+
+    Views to start from: actions, model_calls, fanout_by_action, fanout_by_user, fanout_hourly,
+    gpu_demand_by_user, gpu_demand_hourly.
+
+    Examples:
+      fanlight sql "SELECT * FROM fanout_by_user"
+      fanlight sql "SELECT user_id, requests FROM actions LIMIT 5" --format csv
+      fanlight sql - < my_question.sql
+    """
+    text = sys.stdin.read() if statement == "-" else statement
+    if not text.strip():
+        raise unusable('the statement is empty; give one, for example: fanlight sql "SELECT * FROM actions"')
+    with closing(open_reader(store)) as reader:
+        answer = ask(reader, text, MACHINE_FORMATS.get(output_format, "JSONCompact"))
+    if output_format in MACHINE_FORMATS:
+        write_bytes(answer)
+    elif output_format == "json":
+        write_json(parse_rows(answer))
+    else:
+        show_rows(terminal(), parse_rows(answer))
+
+
+def ask(reader: Reader, text: str, output_format: str) -> bytes:
+    """The answer; CommandError with the place in the statement where ClickHouse refuses it."""
+    from fanlight_schema.store import QueryError
+
+    try:
+        return reader.query_bytes(text, output_format)
+    except QueryError as error:
+        raise CommandError(explain(error.message, text)) from error

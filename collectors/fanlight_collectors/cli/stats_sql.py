@@ -1,0 +1,96 @@
+"""The statements behind `fanlight stats`: on public views only, and each fit to be run on its own."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Dimension: TypeAlias = Literal["action", "user", "model", "agent", "hour", "region"]
+
+PER_ACTION = {  # dimensions of a whole action: name of the column, expression over `actions`
+    "action": ("action_name", "a.action_name"),
+    "user": ("user_id", "a.user_id"),
+    "hour": ("hour", "toStartOfHour(a.started_at)"),
+}
+PER_CALL = {  # dimensions of a single call, over `model_calls`
+    "model": ("model", "c.model"),
+    "agent": ("agent_name", "c.agent_name"),
+    "region": ("region", "c.region"),
+}
+WEAKEST_FIRST = "['unknown', 'price_implied', 'modelled', 'calibrated', 'measured']"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which actions count: of one origin and workload (None: all), begun at most since_s ago (None: ever)."""
+
+    since_s: int | None = None
+    origin: str | None = "user"
+    workload: str | None = "serving"
+
+    def where(self, alias: str) -> str:
+        tests = [f"{alias}.origin = '{self.origin}'"] if self.origin else []
+        tests += [f"{alias}.workload = '{self.workload}'"] if self.workload else []
+        tests += [f"{alias}.started_at >= now() - INTERVAL {self.since_s} SECOND"] if self.since_s else []
+        return f"WHERE {' AND '.join(tests)}\n" if tests else ""
+
+
+def headline_sql(scope: Scope) -> str:
+    """One row: the fan-out of all actions in scope."""
+    return f"SELECT\n{_fanout()},\n{_gpu('a')}\nFROM actions AS a\n{scope.where('a')}".rstrip()
+
+
+def grouped_sql(dimension: Dimension, scope: Scope) -> str:
+    """One row for each value of the dimension."""
+    if dimension in PER_ACTION:
+        name, expression = PER_ACTION[dimension]
+        columns, source = f"{_fanout()},\n{_gpu('a')}", "actions AS a"
+        where = scope.where("a")
+    else:
+        name, expression = PER_CALL[dimension]
+        columns, source = f"{_calls()},\n{_gpu('c')}", "model_calls AS c"
+        where = scope.where("c")
+    order = name if dimension == "hour" else "requests DESC"
+    head = f"SELECT\n    {expression} AS {name},\n{columns}\nFROM {source}\n"
+    return f"{head}{where}GROUP BY {name}\nORDER BY {order}"
+
+
+def excluded_sql(scope: Scope) -> str:
+    """One row: how many actions the scope leaves out because of their origin or workload."""
+    everything = Scope(scope.since_s, None, None)
+    return f"SELECT count() AS actions FROM actions AS a\n{everything.where('a')}".rstrip()
+
+
+def _fanout() -> str:
+    percentiles = ",\n".join(
+        f"    quantileExactWeighted({p})(a.requests, 1) AS fanout_p{round(p * 100)}" for p in (0.5, 0.9, 0.99)
+    )
+    return (
+        "    count() AS actions,\n"
+        "    sum(a.model_calls) AS calls,\n"
+        "    sum(a.requests) AS requests,\n"
+        "    requests / actions AS fanout_mean,\n"
+        f"{percentiles},\n"
+        "    max(a.requests) AS fanout_max,\n"
+        "    if(max(a.requests_observed_share) > 0, requests / calls, NULL) AS amplification"
+    )
+
+
+def _calls() -> str:
+    return (
+        "    uniqExact(c.action_id) AS actions,\n"
+        "    count() AS calls,\n"
+        "    sum(c.requests) AS requests,\n"
+        "    sum(c.input_tokens) AS input_tokens,\n"
+        "    sum(c.cached_tokens) AS cached_tokens,\n"
+        "    sum(c.output_tokens) AS output_tokens"
+    )
+
+
+def _gpu(alias: str) -> str:
+    return (
+        f"    sum({alias}.gpu_seconds) AS gpu_seconds,\n"
+        f"    sum({alias}.gpu_seconds_low) AS gpu_seconds_low,\n"
+        f"    sum({alias}.gpu_seconds_high) AS gpu_seconds_high,\n"
+        f"    argMinIf({alias}.gpu_method, indexOf({WEAKEST_FIRST}, {alias}.gpu_method), "
+        f"{alias}.gpu_seconds IS NOT NULL) AS gpu_method,\n"
+        f"    sum({alias}.requests_unpriced) AS requests_unpriced"
+    )

@@ -1,0 +1,87 @@
+"""Which store a command reads: the one that was named, else a running `fanlight up`, else ./fanlight-data."""
+
+from pathlib import Path
+from typing import Annotated, Protocol, TypeAlias
+
+import typer
+
+from fanlight_collectors.cli.errors import unusable
+from fanlight_collectors.cli.output import Rows, parse_rows
+
+DATA_FOLDER = "fanlight-data"
+UP_URL = "http://127.0.0.1:4318"
+
+StoreOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        envvar="FANLIGHT_STORE",
+        metavar="URL",
+        help="A data folder, chdb:///folder, clickhouse://user:password@host/db, clickhouses://..., or the "
+        f"address of a running up (default: {UP_URL} if up runs there, else ./{DATA_FOLDER}).",
+        show_default=False,
+    ),
+]
+
+
+class Reader(Protocol):
+    """Something that answers a SELECT: a store opened here, or a running `up`."""
+
+    shown: str
+
+    def query_bytes(self, sql: str, output_format: str) -> bytes:
+        """The answer in a ClickHouse output format; QueryError where ClickHouse refuses the statement."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def read_rows(reader: Reader, sql: str) -> Rows:
+    """The rows of a SELECT."""
+    return parse_rows(reader.query_bytes(sql, "JSONCompact"))
+
+
+def open_reader(store: str | None) -> Reader:
+    """A reader of the store that the options name; CommandError says what to do if there is none."""
+    from fanlight_collectors.cli import through_up
+
+    if store is not None and store.startswith(("http://", "https://")):
+        return through_up.open_up(store)
+    if store is not None:
+        return _open_direct(store_url(store))
+    if through_up.answers(UP_URL):
+        return through_up.open_up(UP_URL)
+    if not Path(DATA_FOLDER).is_dir():
+        raise unusable(
+            f"no data yet: no `fanlight up` runs at {UP_URL} and there is no folder ./{DATA_FOLDER}; "
+            "try `fanlight demo`, or start `fanlight up`, or name a store with --store"
+        )
+    return _open_direct(store_url(DATA_FOLDER))
+
+
+def store_url(text: str) -> str:
+    """A store's URL; a folder may be given as a path."""
+    return text if "://" in text else f"chdb://{Path(text).resolve()}"
+
+
+def _open_direct(url: str) -> "DirectReader":
+    return DirectReader(url)
+
+
+class DirectReader:
+    """Reads a store that is opened in this process."""
+
+    def __init__(self, url: str) -> None:
+        from fanlight_schema.store import open_store
+
+        folder = Path(url.removeprefix("chdb://"))
+        if url.startswith("chdb://") and not folder.is_dir():
+            raise unusable(f"there is no data folder {folder}; `fanlight up --data {folder}` makes one")
+        self._store = open_store(url, create=False)
+        self.shown = self._store.url
+
+    def query_bytes(self, sql: str, output_format: str) -> bytes:
+        return self._store.query_bytes(sql, output_format)
+
+    def close(self) -> None:
+        self._store.close()
