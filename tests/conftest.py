@@ -1,6 +1,7 @@
-"""Stores for tests: `embedded_store`, `server_store`, and `store` for both, each a migrated database of its own.
+"""Stores for tests: `embedded_store`, `server_store`, and `store` for both, each a migrated database.
 
-The embedded engine opens one folder per process, so all tests share a folder and each gets a fresh database in it.
+The embedded engine opens one folder per process, so all tests share a folder and each gets a fresh database
+in it.
 """
 
 import itertools

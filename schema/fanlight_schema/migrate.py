@@ -22,6 +22,7 @@ Progress: TypeAlias = Callable[
     [str, int, int], None
 ]  # name of the step that is done, steps done, steps in all
 State: TypeAlias = Literal["applied", "pending", "changed", "newer"]
+Recorded: TypeAlias = dict[int, tuple[str, set[str]]]  # name and checksums by version
 
 FILE_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 LEDGER = """\
@@ -34,7 +35,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations
 )
 ENGINE = MergeTree
 ORDER BY version
-COMMENT 'Which schema files were applied to this database. Two programs at once may both write a row; they agree.'
+COMMENT 'Which schema files were applied to this database; two programs at once may both write a row'
 """
 
 
@@ -75,10 +76,9 @@ class Applied:
 
 def migrations() -> list[Migration]:
     """This program's migrations in order; SchemaError if two have one number."""
-    folder = resources.files(__package__) / "migrations"
-    found = sorted(
-        _read(file.name, file.read_text()) for file in folder.iterdir() if file.name.endswith(".sql")
-    )
+    folder = resources.files("fanlight_schema") / "migrations"
+    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
+    found = sorted(_read(file.name, file.read_text(encoding="utf-8")) for file in files)
     versions = [version for version, _, _ in found]
     if len(set(versions)) != len(versions):
         raise SchemaError(f"two migrations have one number among {versions}")
@@ -125,8 +125,10 @@ def _apply_one(store: Store, migration: Migration) -> Applied:
         store.command(migration.sql)
     except StoreError as exc:
         raise SchemaError(f"migration {migration.version:04}_{migration.name} was refused: {exc}") from exc
-    row = {"version": [migration.version], "name": [migration.name], "checksum": [migration.checksum]}
-    store.insert("schema_migrations", row)
+    store.insert(
+        "schema_migrations",
+        {"version": [migration.version], "name": [migration.name], "checksum": [migration.checksum]},
+    )
     return Applied(migration.version, migration.name, time.perf_counter() - started)
 
 
@@ -138,21 +140,19 @@ def status(store: Store, *, files: Iterable[Migration] | None = None) -> list[Mi
 def _states(store: Store, wanted: list[Migration]) -> list[MigrationStatus]:
     recorded = _recorded(store)
     known = {migration.version for migration in wanted}
-    states = [
-        MigrationStatus(m.version, m.name, _state(m, recorded.get(m.version, (m.name, set()))[1]))
-        for m in wanted
-    ]
+    states = [MigrationStatus(m.version, m.name, _state(m, recorded)) for m in wanted]
     newer = [MigrationStatus(v, name, "newer") for v, (name, _) in recorded.items() if v not in known]
     return sorted(states + newer, key=lambda state: state.version)
 
 
-def _state(migration: Migration, checksums: set[str]) -> State:
-    if not checksums:
+def _state(migration: Migration, recorded: Recorded) -> State:
+    if migration.version not in recorded:
         return "pending"
+    _, checksums = recorded[migration.version]
     return "applied" if checksums == {migration.checksum} else "changed"
 
 
-def _recorded(store: Store) -> dict[int, tuple[str, set[str]]]:
+def _recorded(store: Store) -> Recorded:
     """Name and checksums by version; empty where nothing was ever applied."""
     exists = store.query(
         "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"

@@ -1,8 +1,8 @@
-"""The columns of `otel_traces`, as the OpenTelemetry Collector's clickhouseexporter writes them (map columns).
+"""The columns of `otel_traces`, as the Collector's clickhouseexporter writes them (map columns).
 
 Source: opentelemetry-collector-contrib, exporter/clickhouseexporter, internal/sqltemplates/traces_insert.sql.
-Times are nanoseconds since 1970, UTC; `Duration` is in nanoseconds; ids are lower-case hexadecimal; a value that
-is no string stands in the maps as the text that OTLP's AnyValue.AsString gives.
+Times are nanoseconds since 1970, UTC; `Duration` is in nanoseconds; ids are lower-case hexadecimal; a value
+that is no string stands in the maps as the text that the Collector's Value.AsString gives.
 """
 
 from typing import Final

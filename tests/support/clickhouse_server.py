@@ -1,7 +1,7 @@
 """Starts a real ClickHouse server out of the npm package @chdb/lib-linux-x64-gnu.
 
-Its libchdb.so has the C function query_stable_v2(argc, argv), which runs clickhouse-local: with SYSTEM START LISTEN
-that serves ClickHouse's HTTP and native protocols. Run as a program, this file is the server:
+Its libchdb.so has the C function query_stable_v2(argc, argv), which runs clickhouse-local: with SYSTEM START
+LISTEN that serves ClickHouse's HTTP and native protocols. Run as a program, this file is the server:
 
     python tests/support/clickhouse_server.py LIBRARY FOLDER HTTP_PORT TCP_PORT
 """
@@ -25,7 +25,8 @@ INSTALLED = ROOT / ".cache/clickhouse-test-server/node_modules/@chdb/lib-linux-x
 START_TIMEOUT_S = 60
 # The engine lives as long as its query; this one ends by itself after days.
 SERVE = (
-    "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; SELECT sleepEachRow(3) FROM numbers(100000000) FORMAT Null "
+    "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "
+    "SELECT sleepEachRow(3) FROM numbers(100000000) FORMAT Null "
     "SETTINGS max_block_size=1, function_sleep_max_microseconds_per_block=0"
 )
 

@@ -33,8 +33,8 @@ __all__ = [
 def open_store(url: str, *, create: bool = True, database: str | None = None) -> Store:
     """Opens a store; its database is made if it is missing and `create` is true.
 
-    `database` overrides the one in the URL. Raises StoreLocked where another process has the embedded folder open,
-    StoreUnavailable where nothing answers or the log-in is refused, StoreError where the URL is none.
+    `database` overrides the one in the URL. Raises StoreLocked where another process has the embedded folder
+    open, StoreUnavailable where nothing answers or the log-in is refused, StoreError where the URL is none.
     """
     target = parse_url(url)
     name = database or target.database

@@ -27,7 +27,7 @@ class ClientPool:
 
     @contextmanager
     def lend(self, *, keep: bool = True) -> Iterator["Client"]:
-        """A client for the length of the block; `keep=False` closes it after use, session settings and all."""
+        """A client for the length of the block; `keep=False` closes it after use, session and all."""
         client = self._take()
         try:
             yield client

@@ -28,7 +28,7 @@ def open_client(target: Target) -> "Client":
         import clickhouse_connect  # noqa: F401
     except ImportError as exc:
         raise StoreError("the ClickHouse client is missing: pip install 'fanlight[collector]'") from exc
-    # A library prints its warnings through Python's last-resort handler if nobody set one; ours are the errors.
+    # Python's last-resort handler would print the driver's warnings beside our own one-line errors.
     logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     if isinstance(target, EmbeddedTarget):
         return _open_embedded(target)
@@ -61,7 +61,7 @@ def _open_embedded(target: EmbeddedTarget) -> "Client":
 def _why_not_opened(folder: Path, message: str) -> StoreError:
     if "already initialized with path" in message:
         return StoreUnavailable(
-            f"this process already has another data folder open, and the engine allows one; {folder} was not opened"
+            f"cannot open {folder}: this process has another data folder open, and the engine allows one"
         )
     holder = _holder_of(folder)
     if holder is not None:
@@ -113,7 +113,7 @@ def _open_server(target: ServerTarget) -> "Client":
 
 
 def _reason(exc: Exception) -> str:
-    """The driver's message without its request URL, which names no password but tells nobody anything."""
+    """What the driver says, less its request URL."""
     text = str(exc)
     for known in (
         "Connection refused",

@@ -62,7 +62,7 @@ class Store:
     def query(
         self, sql: str, parameters: Parameters | None = None, settings: Settings | None = None
     ) -> Result:
-        """Rows of one statement. `{name:Type}` in the SQL takes `parameters["name"]`; QueryError if refused."""
+        """Rows of one statement. `{name:Type}` in it takes `parameters["name"]`; QueryError if refused."""
         with our_errors(self.url), self._pool.lend() as client:
             answer = client.query(_bare(sql), parameters=_as_dict(parameters), settings=_as_dict(settings))
         names, types = answer.column_names, answer.column_types
@@ -94,8 +94,8 @@ class Store:
     def insert(self, table: str, columns: Mapping[str, Sequence[object]]) -> None:
         """Writes rows given as columns of equal length; DateTime64(9) values are int nanoseconds.
 
-        Returns once the rows are in the table and in every view that hangs on it. Raises WriteFailed; the same
-        columns may be sent again, since a block that the table already has is dropped.
+        Returns once the rows are in the table and in every view that hangs on it. Raises WriteFailed; the
+        same columns may be sent again, since a block that the table already has is dropped.
         """
         if not columns:
             raise StoreError(f"an insert into {table} names no columns")
