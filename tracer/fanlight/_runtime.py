@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import random
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol
 
-from opentelemetry import trace
-
 if TYPE_CHECKING:
+    from opentelemetry import trace
+
     from fanlight._spans import LiveSpan
 
-SCOPE = "fanlight"
+SCOPE_NAME = "fanlight"
 
 
 class Sink(Protocol):
-    """Where ended spans go. `accept` is called on the app's thread: it must not block, and it may be called
-    from a finaliser while the same thread is inside it."""
+    """Where ended spans go.
+
+    `accept` runs on the app's thread: it must not wait, and a finaliser may call it while the same thread is
+    inside it. `flush` and `shutdown` say whether everything was delivered.
+    """
 
     def accept(self, span: LiveSpan) -> None: ...
 
@@ -23,17 +28,48 @@ class Sink(Protocol):
 
     def shutdown(self, timeout_s: float) -> bool: ...
 
+    def after_fork(self) -> None: ...
+
 
 class Runtime:
     """One per process. `on` is False until `instrument()`; spans are then inert."""
 
     def __init__(self) -> None:
+        self.scope_name = SCOPE_NAME
+        self.version = _version()
+        self.fork_generation = 0  # a span that was open at a fork is the parent's to end
+        # Not the shared generator: an app that calls random.seed() would repeat ids.
+        self.ids = random.Random()
+        self.reset()
+
+    def reset(self) -> None:
+        """Off, as before `instrument()`."""
         self.on = False
         self.sink: Sink | None = None
-        self.provider: trace.TracerProvider | None = None  # given to instrument(), or the app's global one
+        self.export_url: str | None = None
+        self.shutdown_timeout_s = 2.0
+        self.follow_global = True
+        self.provider: trace.TracerProvider | None = None
         self.tracer: trace.Tracer | None = None
-        self.fork_generation = 0
+        self.seen_processors: object = None
+        self.app_exports_here = False
+        self.error_messages = False
+
+    def after_fork(self) -> None:
+        self.fork_generation += 1
         self.ids = random.Random()
+        if self.sink is not None:
+            self.sink.after_fork()
+
+
+def _version() -> str:
+    try:
+        return version("fanlight")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "0"
 
 
 runtime = Runtime()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=runtime.after_fork)

@@ -7,9 +7,9 @@
     span.end()
 
 A `LiveSpan` is an OpenTelemetry API span with a record of its own, so it is exported whatever the app's
-sampler says. Where the app has a provider, that provider's tracer starts a twin: its ids, its sampling decision,
-its processors. So the app's exporters see exactly what its sampler chose, and the app's own spans below see the
-twin's trace flags.
+sampler says. Where the app has a provider, that provider's tracer starts a twin: its ids, its sampling
+decision, its processors. So the app's exporters see exactly what its sampler chose, and the app's own spans
+below see the twin's trace flags.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from fanlight._cascade import Cascade, cascade_in, current_cascade, inferred_action, with_cascade
 from fanlight._guard import guard
+from fanlight._provider import app_exports_here, app_tracer
 from fanlight._runtime import runtime
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import SpanRole
 
-__all__ = ["LiveSpan", "current_cascade", "start_span", "suppressed"]
+__all__ = ["LiveSpan", "current_cascade", "error_type_of", "start_span", "suppressed"]
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 STEP_ROLES = ("agent", "tool")
+MAX_MESSAGE_CHARS = 512  # of an exception's message, where it is kept at all
+MAX_EVENTS = 128  # OTEL_SPAN_EVENT_COUNT_LIMIT's default
 
 _starting = guard("spans.start")
 _ending = guard("spans.end")
@@ -60,7 +63,7 @@ class LiveSpan(trace.Span):
         kind: SpanKind,
         attributes: Mapping[str, AttributeValue] | None,
         start_time_ns: int,
-        context: Context,
+        parent_context: Context,
     ) -> None:
         self.name = name
         self.role = role
@@ -73,13 +76,21 @@ class LiveSpan(trace.Span):
         self.parent: SpanContext | None = None
         self.span_context: SpanContext = INVALID_SPAN_CONTEXT
         self.cascade: Cascade | None = None
-        self.context = context  # until started: the parent's
+        self.parent_context = parent_context
         self.twin: trace.Span | None = None
         self.ended = False
         self.inert = True
+        self.events: list[tuple[str, Mapping[str, AttributeValue] | None, int]] = []
         self.generation = runtime.fork_generation
 
-    # What the tracer's own code calls.
+    @property
+    def context(self) -> Context:
+        """The context in which this span is the current one; the parent's where the span is inert."""
+        if self.inert or self.cascade is None:
+            return self.parent_context
+        below = self.cascade.below_step() if self.role in STEP_ROLES else self.cascade
+        # Not kept: a span that held a context that holds the span would outlive its last user.
+        return with_cascade(below, set_span_in_context(self, self.parent_context))
 
     def set(self, key: str, value: AttributeValue) -> None:
         if not self.ended:
@@ -90,11 +101,15 @@ class LiveSpan(trace.Span):
             self.attributes.update(attributes)
 
     def error(self, error_type: str, message: str | None = None) -> None:
-        """Mark the span as failed; `error_type` is a class name or a short code; no content in the message."""
+        """Mark the span as failed; `error_type` is a class name or short code, `message` has no content."""
         if not self.ended:
             self.attributes[names.ERROR_TYPE] = error_type
             self.status = StatusCode.ERROR
             self.status_message = message
+
+    def fail(self, error: BaseException) -> None:
+        """Mark the span as failed by an exception; its message only where the app opted in."""
+        self.error(error_type_of(error), str(error)[:MAX_MESSAGE_CHARS] if runtime.error_messages else None)
 
     def end(self, end_time_ns: int | None = None) -> None:
         """End the span; only the first call counts."""
@@ -105,12 +120,19 @@ class LiveSpan(trace.Span):
             return
         with _ending:
             self.end_time_ns = time.time_ns() if end_time_ns is None else end_time_ns
-            _stamp_people(self)
-            _end_twin(self)
-            if runtime.sink is not None:
+            _stamp_action(self)
+            if self.twin is not None:
+                _end_twin(self, self.twin)
+            if runtime.sink is not None and not _exported_by_app(self):
                 runtime.sink.accept(self)
 
-    # The OpenTelemetry API, for whoever finds this span as the current one.
+    def __del__(self) -> None:
+        # Whoever started it let go of it: an async generator that nobody closed, a frame that was dropped.
+        if not getattr(self, "ended", True) and not self.inert:
+            self.error("abandoned")
+            self.end()
+
+    # Below is OpenTelemetry's API, for whoever finds this span as the current one.
 
     def get_span_context(self) -> SpanContext:
         return self.span_context
@@ -122,8 +144,8 @@ class LiveSpan(trace.Span):
         self.set_all(attributes)
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
-        if self.twin is not None:
-            self.twin.add_event(name, attributes, timestamp)
+        if not self.ended and len(self.events) < MAX_EVENTS:
+            self.events.append((name, attributes, time.time_ns() if timestamp is None else timestamp))
 
     def update_name(self, name: str) -> None:
         self.name = name
@@ -144,7 +166,13 @@ class LiveSpan(trace.Span):
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
-        self.set(names.ERROR_TYPE, type(exception).__qualname__)
+        self.set(names.ERROR_TYPE, error_type_of(exception))
+
+
+def error_type_of(error: BaseException) -> str:
+    """The name of an exception's class as `error.type` has it, with its module unless it is built in."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def start_span(
@@ -178,15 +206,18 @@ def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
     span.parent = parent if parent.is_valid else None
     if cascade is None:
         cascade = cascade_in(context)
-    span.span_context = _new_span_context(span.parent)
-    if cascade is None:
-        cascade = Cascade(inferred_action(trace.format_trace_id(span.span_context.trace_id)))
-    span.cascade = cascade
     span.attributes[names.ROLE] = span.role
+    if cascade is not None:
+        span.attributes[names.HOP] = cascade.hop
+    span.span_context = _twin_context(span, context) or _new_span_context(span.parent)
+    trace_id = trace.format_trace_id(span.span_context.trace_id)
+    if cascade is None:
+        cascade = Cascade(inferred_action(trace_id))
+    elif not cascade.action.id:  # it starts the trace, and takes its id
+        cascade.action.id = trace_id
+    span.cascade = cascade
     span.attributes[names.ACTION_ID] = cascade.action.id
     span.attributes[names.HOP] = cascade.hop
-    below = cascade.below_step() if span.role in STEP_ROLES else cascade
-    span.context = with_cascade(below, set_span_in_context(span, context))
 
 
 def _new_span_context(parent: SpanContext | None) -> SpanContext:
@@ -198,21 +229,44 @@ def _new_span_context(parent: SpanContext | None) -> SpanContext:
     )
 
 
-def _stamp_people(span: LiveSpan) -> None:
+def _twin_context(span: LiveSpan, context: Context) -> SpanContext | None:
+    """Start the app's span for this one and take its identity; None if the app has no tracer."""
+    tracer = app_tracer()
+    if tracer is None:
+        return None
+    twin = tracer.start_span(span.name, context, span.kind, span.attributes, start_time=span.start_time_ns)
+    found = twin.get_span_context()
+    if not found.is_valid or (span.parent is not None and found.span_id == span.parent.span_id):
+        return None  # a no-op tracer hands back its parent
+    span.twin = twin if twin.is_recording() else None
+    return found
+
+
+def _stamp_action(span: LiveSpan) -> None:
+    """What may become known late: the action's name, user and session as they are when the span ends."""
     if span.cascade is None:
         return
     action, attributes = span.cascade.action, span.attributes
     attributes[names.ACTION_ORIGIN] = action.origin
     attributes[names.ACTION_SOURCE] = action.source
     attributes[names.WORKLOAD] = action.workload
-    for key, value in (
-        (names.ACTION_NAME, action.name),
-        (names.USER_ID, action.user),
-        (names.SESSION_ID, action.session),
-    ):
-        if value is not None:
-            attributes[key] = value
+    if action.name is not None:
+        attributes[names.ACTION_NAME] = action.name
+    if action.user is not None:
+        attributes[names.USER_ID] = action.user
+    if action.session is not None:
+        attributes[names.SESSION_ID] = action.session
 
 
-def _end_twin(span: LiveSpan) -> None:
-    """The app's provider gets what its sampler chose."""
+def _end_twin(span: LiveSpan, twin: trace.Span) -> None:
+    twin.set_attributes(span.attributes)
+    for name, attributes, time_ns in span.events:
+        twin.add_event(name, attributes, time_ns)
+    if span.status is not StatusCode.UNSET:
+        twin.set_status(Status(span.status, span.status_message))
+    twin.end(span.end_time_ns)
+
+
+def _exported_by_app(span: LiveSpan) -> bool:
+    """Whether the app's own exporter sends this span to where ours would."""
+    return span.twin is not None and span.span_context.trace_flags.sampled and app_exports_here()

@@ -106,6 +106,9 @@ class Captured:
     def shutdown(self, timeout_s: float) -> bool:
         return True
 
+    def after_fork(self) -> None:
+        self.spans.clear()
+
 
 @contextmanager
 def capture() -> Iterator[Captured]:

@@ -1,0 +1,32 @@
+"""Making a step's context the current one, undoing that, and ending the step by how its body ended."""
+
+from __future__ import annotations
+
+from contextvars import Token
+
+from opentelemetry.context import Context
+
+from fanlight._spans import LiveSpan
+
+
+def detach(token: Token[Context]) -> None:
+    """Restore the context before `attach`; in another context than that there is nothing to restore.
+
+    OpenTelemetry's own detach logs an error for that, and it is ordinary: the event loop closes an abandoned
+    async generator in a task of its own.
+    """
+    try:
+        token.var.reset(token)
+    except ValueError:
+        return
+
+
+def finish(span: LiveSpan, error: BaseException | None) -> None:
+    """End a step's span by how its body ended."""
+    if error is not None and not _is_ordinary_end(error):
+        span.fail(error)
+    span.end()
+
+
+def _is_ordinary_end(error: BaseException) -> bool:
+    return isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code)

@@ -1,0 +1,263 @@
+"""Ended spans on their way to the collector: a queue bounded in bytes and one daemon thread.
+
+The app's thread encodes a span and appends it; it never waits, for a lock longer than an append or for the
+network. A collector that is away costs memory up to the limit, then spans, and both are counted. At exit the
+last spans get `shutdown_timeout_s`, and nothing at all where nobody listens.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final, Protocol
+
+from opentelemetry.context import (
+    _SUPPRESS_HTTP_INSTRUMENTATION_KEY,
+    _SUPPRESS_INSTRUMENTATION_KEY,
+    Context,
+    attach,
+)
+
+from fanlight._guard import guard
+from fanlight._otlp import encode_request, encode_span
+
+if TYPE_CHECKING:
+    from fanlight._http import Outcome
+    from fanlight._spans import LiveSpan
+
+logger = logging.getLogger("fanlight")
+
+MAX_BATCH_BYTES: Final = 4 * 2**20  # a fifth of the 20 MiB that OTLP receivers take by default (confighttp)
+WAKE_AT_BYTES: Final = 256 * 2**10  # enough for one request; below it spans wait for the interval
+FIRST_BACKOFF_S: Final = 0.25
+MAX_BACKOFF_S: Final = 15.0
+SPAN_OVERHEAD_BYTES: Final = 64  # a bytes object and its place in the queue, on 64-bit CPython
+
+
+class Sender(Protocol):
+    """Delivers one encoded request."""
+
+    def send(self, payload: bytes, timeout_s: float) -> Outcome: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class ExportCounts:
+    """What became of ended spans so far: `ended` = delivered + rejected + dropped + still queued."""
+
+    ended: int = 0
+    delivered: int = 0
+    rejected: int = 0  # the collector would not have them
+    dropped: int = 0  # the queue was full, or the process ended first
+
+
+class ExportSink:
+    """The sink of a process that exports. One instance per `instrument()`."""
+
+    def __init__(
+        self,
+        make_sender: Callable[[], Sender],
+        resource: Mapping[str, object],
+        scope: tuple[str, str],
+        *,
+        queue_limit_bytes: int,
+        interval_s: float,
+        timeout_s: float,
+    ) -> None:
+        self._make_sender = make_sender
+        self._resource = resource
+        self._scope = scope
+        self._limit = queue_limit_bytes
+        self._interval_s = interval_s
+        self._timeout_s = timeout_s
+        self.counts = ExportCounts()
+        self._reset()
+
+    def _reset(self) -> None:
+        # Reentrant: a span ended by a finaliser may come while this thread is in `accept`.
+        self._lock = threading.RLock()
+        self._sending = threading.Lock()
+        self._queue: deque[bytes] = deque()
+        self._bytes = 0
+        self._wake: SimpleQueue[None] = SimpleQueue()  # its put() is reentrant, an Event's set() is not
+        self._woken = False
+        self._worker: threading.Thread | None = None
+        self._closed = False
+        self._sender: Sender | None = None  # made at the first request; a forked child makes its own
+        self._in_flight: list[bytes] = []
+        self._batch_bytes = MAX_BATCH_BYTES
+        self._failures = 0
+        self._retry_after_s = 0.0
+        self._reachable = True
+
+    def accept(self, span: LiveSpan) -> None:
+        """Queue an ended span, or drop it where the queue is full."""
+        data = encode_span(span)
+        size = len(data) + SPAN_OVERHEAD_BYTES
+        with self._lock:
+            self.counts.ended += 1
+            if self._closed or self._bytes + size > self._limit:
+                self.counts.dropped += 1
+                return
+            self._queue.append(data)
+            self._bytes += size
+            if self._worker is None:
+                self._start_worker()
+            if self._bytes >= WAKE_AT_BYTES and not self._woken:
+                self._wake_worker()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Deliver what is queued from the calling thread; True if nothing is left."""
+        return self._drain(time.monotonic() + timeout_s, patient=True)
+
+    def shutdown(self, timeout_s: float) -> bool:
+        """Deliver what is queued, count what could not be, take no more; True if nothing was lost."""
+        if self._closed:
+            return True
+        delivered = self._drain(time.monotonic() + timeout_s, patient=False)
+        with self._lock:
+            self._closed = True
+            lost = len(self._queue) + len(self._in_flight)
+            self.counts.dropped += lost
+        self._wake_worker()
+        if lost:
+            logger.warning("%d spans could not be delivered before the process ended", lost)
+        if self._sender is not None and self._sending.acquire(blocking=False):
+            self._sender.close()
+            self._sending.release()
+        return delivered
+
+    def after_fork(self) -> None:
+        """In a forked child: what is queued is the parent's to deliver."""
+        self.counts = ExportCounts()
+        self._reset()
+
+    def _wake_worker(self) -> None:
+        self._woken = True
+        self._wake.put(None)
+
+    def _start_worker(self) -> None:
+        worker = threading.Thread(target=self._run, name="fanlight-export", daemon=True)
+        self._worker = worker
+        try:
+            worker.start()
+        except RuntimeError:  # the interpreter is ending; shutdown() delivers
+            self._worker = None
+
+    def _run(self) -> None:
+        attach(_suppressing())
+        wake = self._wake
+        while not self._closed:
+            with suppress(Empty):
+                wake.get(timeout=self._pause_s())
+            self._woken = False
+            with guard("export.send"):
+                self._send_all()
+
+    def _send_all(self) -> None:
+        while self._queue and not self._closed:
+            with self._sending:
+                if not self._send_batch(self._timeout_s):
+                    return
+
+    def _pause_s(self) -> float:
+        if not self._failures:
+            return self._interval_s
+        backoff_s = min(FIRST_BACKOFF_S * 2.0 ** min(self._failures, 10), MAX_BACKOFF_S)
+        return max(backoff_s, self._retry_after_s)
+
+    def _drain(self, deadline: float, *, patient: bool) -> bool:
+        token = attach(_suppressing())
+        try:
+            backoff_s = FIRST_BACKOFF_S
+            while self._queue or self._in_flight:
+                sent = self._send_before(deadline)
+                if time.monotonic() >= deadline or not (sent or patient or self._reachable):
+                    break
+                if not sent:
+                    time.sleep(max(0.0, min(backoff_s, deadline - time.monotonic())))
+                    backoff_s *= 2
+            return not (self._queue or self._in_flight)
+        finally:
+            token.var.reset(token)
+
+    def _send_before(self, deadline: float) -> bool:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0 or not self._sending.acquire(timeout=left_s):
+            return False
+        try:
+            left_s = max(deadline - time.monotonic(), 0.05)
+            return not self._queue or self._send_batch(min(left_s, self._timeout_s))
+        finally:
+            self._sending.release()
+
+    def _send_batch(self, timeout_s: float) -> bool:
+        """Send the oldest spans; False if they have to wait. Only with `_sending` held."""
+        batch, size = self._take()
+        self._in_flight = batch
+        try:
+            if self._sender is None:
+                self._sender = self._make_sender()
+            outcome = self._sender.send(encode_request(self._resource, *self._scope, batch), timeout_s)
+            return self._settle(batch, size, outcome)
+        finally:
+            self._in_flight = []
+
+    def _take(self) -> tuple[list[bytes], int]:
+        queue, size = self._queue, 0
+        batch: list[bytes] = []
+        while queue and (not batch or size + len(queue[0]) <= self._batch_bytes):
+            data = queue.popleft()
+            batch.append(data)
+            size += len(data)
+        return batch, size
+
+    def _settle(self, batch: list[bytes], size: int, outcome: Outcome) -> bool:
+        verdict, count = outcome.verdict, len(batch)
+        self._reachable = verdict != "unreachable"
+        if verdict in ("retry", "unreachable"):
+            self._put_back(batch, outcome)
+            return False
+        if verdict == "too_large" and count > 1:
+            self._batch_bytes = size // 2
+            self._queue.extendleft(reversed(batch))
+            return True
+        refused = outcome.rejected if verdict == "delivered" else count
+        if refused:
+            self._log_rejected(refused, outcome)
+        self._failures = 0
+        with self._lock:
+            self.counts.delivered += count - refused
+            self.counts.rejected += refused
+            self._bytes -= size + count * SPAN_OVERHEAD_BYTES
+        return True
+
+    def _put_back(self, batch: list[bytes], outcome: Outcome) -> None:
+        self._queue.extendleft(reversed(batch))
+        self._failures += 1
+        self._retry_after_s = outcome.retry_after_s or 0.0
+        if self._failures == 1:
+            logger.warning(
+                "spans cannot be delivered (%s); up to %d bytes are kept and tried again. Is a collector "
+                "running at OTEL_EXPORTER_OTLP_ENDPOINT (`fanlight up` starts one)?",
+                outcome.detail,
+                self._limit,
+            )
+
+    def _log_rejected(self, refused: int, outcome: Outcome) -> None:
+        if not self.counts.rejected:
+            logger.warning(
+                "the collector rejected %d spans (%s)", refused, outcome.detail or "partial success"
+            )
+
+
+def _suppressing() -> Context:
+    """A context in which no instrumentation traces our own requests."""
+    return Context({_SUPPRESS_INSTRUMENTATION_KEY: True, _SUPPRESS_HTTP_INSTRUMENTATION_KEY: True})

@@ -1,0 +1,144 @@
+"""Switching the tracer on and off."""
+
+from __future__ import annotations
+
+import atexit
+import platform
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from opentelemetry import trace
+
+from fanlight import _guard
+from fanlight._config import Config, read_config
+from fanlight._export import ExportSink, Sender
+from fanlight._guard import guard, guarded
+from fanlight._provider import app_tracer, provider_resource, use_provider
+from fanlight._runtime import runtime
+
+T = TypeVar("T")
+
+_lock = threading.RLock()
+_hooked = False
+
+
+@guarded
+def instrument(tracer_provider: trace.TracerProvider | None = None, export: bool = True) -> None:
+    """Trace every supported client of this process, those imported later included.
+
+    Spans go to the collector that OpenTelemetry's variables name (OTEL_EXPORTER_OTLP_ENDPOINT, by default
+    http://127.0.0.1:4318), unless `export` is False. `tracer_provider`, else the process's global one, gets
+    them too, as its sampler chooses. Calling it again changes nothing. Never raises.
+    """
+    with _lock:
+        start(tracer_provider, export)
+        if runtime.on:
+            from fanlight import patches
+
+            patches.install_all()
+
+
+@guarded
+def uninstrument() -> None:
+    """Take every hook out again and stop exporting; what is queued is delivered first."""
+    with _lock:
+        with guard("instrument.uninstall"):
+            from fanlight import patches
+
+            patches.uninstall_all()
+        shutdown()
+
+
+def wrap(client: T) -> T:
+    """The same client, traced; for one client instead of `instrument()`."""
+    with guard("instrument.wrap"):
+        with _lock:
+            start()
+        if runtime.on:
+            from fanlight import patches
+
+            patches.wrap_client(client)
+    return client
+
+
+@guarded
+def start(tracer_provider: trace.TracerProvider | None = None, export: bool = True) -> None:
+    """Switch spans on without patching anything; nothing happens where they are on."""
+    if runtime.on:
+        return
+    config = read_config()
+    if config.raise_errors:
+        _guard.raise_errors(True)
+    if config.disabled:
+        return
+    runtime.error_messages = config.error_messages
+    if tracer_provider is not None:
+        runtime.follow_global = False
+        use_provider(tracer_provider)
+    if export and config.exports:
+        _start_export(config)
+    runtime.on = True
+
+
+def _start_export(config: Config) -> None:
+    global _hooked
+    app_tracer()  # so that the resource is the app's where it has one
+    runtime.export_url = config.traces_url
+    runtime.shutdown_timeout_s = config.shutdown_timeout_s
+    runtime.sink = ExportSink(
+        _make_sender(config),
+        _resource(config),
+        (runtime.scope_name, runtime.version),
+        queue_limit_bytes=config.queue_limit_bytes,
+        interval_s=config.export_interval_s,
+        timeout_s=config.timeout_s,
+    )
+    if not _hooked:
+        _hooked = True
+        atexit.register(shutdown)
+
+
+def _make_sender(config: Config) -> Callable[[], Sender]:
+    def make() -> Sender:
+        # Here, on the export thread: http.client and ssl take longer to import than all of fanlight.
+        from fanlight._http import HttpSender
+
+        return HttpSender(config)
+
+    return make
+
+
+def _resource(config: Config) -> dict[str, object]:
+    """The app's own resource attributes where it has a provider, else those of the environment."""
+    own: dict[str, object] = {
+        "telemetry.sdk.name": "fanlight",
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.version": runtime.version,
+        "process.runtime.version": platform.python_version(),
+        "host.name": platform.node(),
+    }
+    return {**own, **config.resource, **provider_resource()}
+
+
+def flush(timeout_s: float = 5) -> bool:
+    """Deliver the spans that have ended, within `timeout_s`; True if none is left behind.
+
+    Blocks the calling thread (in async code: `await asyncio.to_thread(fanlight.flush)`).
+    """
+    with guard("instrument.flush"):
+        return runtime.sink is None or runtime.sink.flush(timeout_s)
+    return False
+
+
+def shutdown(timeout_s: float | None = None) -> bool:
+    """Deliver the spans that have ended and switch spans off; by default within FANLIGHT_SHUTDOWN_TIMEOUT_S.
+
+    Runs by itself when the process exits normally. True if nothing was lost.
+    """
+    with _lock:
+        sink, limit_s = runtime.sink, runtime.shutdown_timeout_s
+        runtime.reset()
+    with guard("instrument.shutdown"):
+        return sink is None or sink.shutdown(limit_s if timeout_s is None else timeout_s)
+    return False

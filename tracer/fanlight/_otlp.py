@@ -1,0 +1,156 @@
+"""Spans as OTLP protobuf, written by hand: one flat message needs no protobuf runtime in the app's process.
+
+The official encoder costs 118 to 128 us a span, this one about a tenth. Field numbers are from
+https://github.com/open-telemetry/opentelemetry-proto v1 (trace.proto, common.proto, resource.proto); the
+tests decode the bytes with the official classes. `encode_span` gives one span as a field of its batch, so a
+batch is the head and the spans joined.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fanlight._spans import LiveSpan
+
+MAX_STRING_BYTES = 64 * 2**10  # ours: no attribute of the tracer's own comes near; a longer one is cut
+CACHED_KEYS = 2_048  # keys are few; a program that makes them up gets no cache
+
+_VARINTS = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(2**14))
+_FIXED64 = struct.Struct("<Q").pack
+_TIMES = struct.Struct("<BQBQ").pack
+_DOUBLE = struct.Struct("<BBBd").pack
+_TRUE, _FALSE = b"\x12\x02\x10\x01", b"\x12\x02\x10\x00"
+_keys: dict[str, bytes] = {}
+
+
+def _varint(value: int) -> bytes:
+    if value < 2**14:
+        return _VARINTS[value]
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _field(tag: bytes, body: bytes) -> bytes:
+    return tag + _varint(len(body)) + body
+
+
+def _utf8(text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    if len(data) > MAX_STRING_BYTES:
+        data = data[:MAX_STRING_BYTES].decode("utf-8", "ignore").encode()
+    return data
+
+
+def _key(key: str) -> bytes:
+    encoded = _keys.get(key)
+    if encoded is None:
+        encoded = _field(b"\x0a", _utf8(key))
+        if len(_keys) < CACHED_KEYS:
+            _keys[key] = encoded
+    return encoded
+
+
+def _any_value(value: object) -> bytes | None:
+    """An AnyValue, or None for what OpenTelemetry has no type for."""
+    if isinstance(value, str):
+        return _field(b"\x0a", _utf8(value))
+    if isinstance(value, bool):
+        return b"\x10\x01" if value else b"\x10\x00"
+    if isinstance(value, int):
+        return b"\x18" + _varint(value & (2**64 - 1)) if -(2**63) <= value < 2**63 else None
+    if isinstance(value, float):
+        return struct.pack("<Bd", 0x21, value)
+    if isinstance(value, bytes):
+        return _field(b"\x3a", value[:MAX_STRING_BYTES])
+    if isinstance(value, list | tuple):
+        items = (_any_value(item) for item in value)
+        return _field(b"\x2a", b"".join(_field(b"\x0a", item) for item in items if item is not None))
+    return None
+
+
+def encode_attributes(tag: bytes, attributes: Mapping[str, object]) -> bytes:
+    """KeyValue fields under `tag`; values without an OTLP type are left out."""
+    parts: list[bytes] = []
+    varints, keys = _VARINTS, _keys
+    for key, value in attributes.items():
+        head = keys.get(key) or _key(key)
+        if type(value) is str and len(value) < 2**11:
+            text = value.encode("utf-8", "replace")
+            size = len(text)
+            any_value = b"\x0a" + varints[size] + text
+        else:
+            found = _any_value(value)
+            if found is None:
+                continue
+            any_value = found
+        size = len(any_value)
+        body = head + b"\x12" + (varints[size] if size < 2**14 else _varint(size)) + any_value
+        size = len(body)
+        parts += (tag, varints[size] if size < 2**14 else _varint(size), body)
+    return b"".join(parts)
+
+
+def encode_span(span: LiveSpan) -> bytes:
+    """An ended span as field 2 of ScopeSpans."""
+    context, parent = span.span_context, span.parent
+    flags = context.trace_flags | 0x100  # bit 8: we know whether the parent is remote (bit 9)
+    parts = [
+        b"\x0a\x10",
+        context.trace_id.to_bytes(16, "big"),
+        b"\x12\x08",
+        context.span_id.to_bytes(8, "big"),
+    ]
+    if context.trace_state:
+        parts.append(_field(b"\x1a", _utf8(context.trace_state.to_header())))
+    if parent is not None:
+        parts += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
+        flags |= 0x200 if parent.is_remote else 0
+    parts += (
+        _field(b"\x2a", _utf8(span.name)),
+        b"\x30" + _VARINTS[span.kind.value + 1],
+        _TIMES(0x39, span.start_time_ns, 0x41, max(span.end_time_ns or 0, 0)),
+        encode_attributes(b"\x4a", span.attributes),
+    )
+    parts += (_field(b"\x5a", event) for event in map(_event, span.events))
+    if span.status.value:
+        message = _field(b"\x12", _utf8(span.status_message)) if span.status_message else b""
+        parts.append(_field(b"\x7a", message + b"\x18" + _VARINTS[span.status.value]))
+    parts.append(b"\x85\x01" + struct.pack("<I", flags))
+    return _field(b"\x12", b"".join(parts))
+
+
+def _event(event: tuple[str, Mapping[str, object] | None, int]) -> bytes:
+    name, attributes, time_ns = event
+    return (
+        b"\x09"
+        + _FIXED64(time_ns)
+        + _field(b"\x12", _utf8(name))
+        + encode_attributes(b"\x1a", attributes or {})
+    )
+
+
+def encode_request(resource: Mapping[str, object], scope: str, version: str, spans: Iterable[bytes]) -> bytes:
+    """An ExportTraceServiceRequest of spans that `encode_span` gave."""
+    scope_head = _field(b"\x0a", _field(b"\x0a", _utf8(scope)) + _field(b"\x12", _utf8(version)))
+    scope_spans = _field(b"\x12", scope_head + b"".join(spans))
+    return _field(b"\x0a", _field(b"\x0a", encode_attributes(b"\x0a", resource)) + scope_spans)
+
+
+def rejected_spans(response: bytes) -> int:
+    """How many spans an ExportTraceServiceResponse says were rejected; 0 if none, or if it cannot be read."""
+    if len(response) < 4 or response[0] != 0x0A or response[2] != 0x08:
+        return 0
+    count = shift = 0
+    for byte in response[3:13]:
+        count |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return count
+    return 0

@@ -1,0 +1,39 @@
+"""Who the running action is for, said as soon as it is known, at any depth."""
+
+from __future__ import annotations
+
+from fanlight._cascade import action_here
+from fanlight._guard import guarded, logger
+from fanlight._steps import as_text
+
+_warned: set[str] = set()
+
+
+@guarded
+def set_user(user: str) -> None:
+    """The running action is for this user: its root span, and every span that ends from now on, say so.
+
+    Outside any action it holds for the current trace; outside any trace there is nothing that it could hold
+    for, and it is left out (logged once).
+    """
+    action = action_here()
+    if action is None:
+        _warn("set_user")
+    else:
+        action.user = as_text(user)
+
+
+@guarded
+def set_session(session: str) -> None:
+    """The running action belongs to this session; as `set_user`."""
+    action = action_here()
+    if action is None:
+        _warn("set_session")
+    else:
+        action.session = as_text(session)
+
+
+def _warn(what: str) -> None:
+    if what not in _warned:
+        _warned.add(what)
+        logger.warning("%s() was called outside any action; call it inside `with fanlight.action(...)`", what)

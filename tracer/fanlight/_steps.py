@@ -1,0 +1,183 @@
+"""Actions, agents and tools: each a context manager and a decorator.
+
+with fanlight.action("answer_question", user="u-42"):
+    with fanlight.agent("planner"):
+        ...
+
+@fanlight.tool
+async def search(query: str) -> list[str]: ...
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from contextvars import Token
+from types import TracebackType
+from typing import Protocol, TypeVar, overload
+
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, get_current
+from opentelemetry.util.types import AttributeValue
+
+from fanlight._cascade import Action, Cascade, cascade_in
+from fanlight._current import detach, finish
+from fanlight._functions import wrap_function
+from fanlight._guard import guard
+from fanlight._runtime import runtime
+from fanlight._spans import LiveSpan, start_span
+from fanlight_schema import attributes as names
+from fanlight_schema.attributes import Origin, Workload
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class Opener(Protocol):
+    """Starts the span of a step; `name` is what the step is called."""
+
+    def __call__(self, name: str) -> LiveSpan: ...
+
+
+class Step:
+    """An action, agent or tool not begun yet; `with` begins it, and so does each call of what it decorates.
+
+    Entering gives the span, on which attributes can be set. May be entered several times, also nested; not by
+    two threads at once.
+    """
+
+    def __init__(self, name: str | None, open_span: Opener, default_name: str) -> None:
+        self._name = name
+        self._open_span = open_span
+        self._default_name = default_name
+        self._entered: list[tuple[LiveSpan, Token[Context]]] = []
+
+    def __enter__(self) -> LiveSpan:
+        span = self._open_span(self._name or self._default_name)
+        self._entered.append((span, attach(span.context)))
+        return span
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        span, token = self._entered.pop()
+        detach(token)
+        finish(span, error)
+
+    async def __aenter__(self) -> LiveSpan:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: F) -> F:
+        name: str = self._name or getattr(function, "__name__", self._default_name)
+        return wrap_function(function, lambda: self._open_span(name))
+
+
+@overload
+def action(name: F) -> F: ...
+@overload
+def action(
+    name: str | None = None,
+    *,
+    user: str | None = None,
+    session: str | None = None,
+    origin: Origin = "user",
+    workload: Workload = "serving",
+    new: bool = False,
+) -> Step: ...
+def action(
+    name: str | F | None = None,
+    *,
+    user: str | None = None,
+    session: str | None = None,
+    origin: Origin = "user",
+    workload: Workload = "serving",
+    new: bool = False,
+) -> Step | F:
+    """One thing that somebody asked for: the root of a cascade.
+
+    Inside another declared action it is a step of that one, unless `new`: then it is an action of its own
+    that knows its parent. In a service that received an action it is a step, too. `origin` says who asked
+    (user, schedule, agent, system), `workload` what it is for (serving, rl_rollout, eval, batch, training).
+    """
+
+    def open_span(name: str) -> LiveSpan:
+        wanted = Action(
+            "", name, origin=origin, workload=workload, user=as_text(user), session=as_text(session)
+        )
+        return _open_action(name, wanted, new)
+
+    return _step(name, open_span, "action")
+
+
+@overload
+def agent(name: F) -> F: ...
+@overload
+def agent(name: str | None = None, *, attributes: Mapping[str, AttributeValue] | None = None) -> Step: ...
+def agent(name: str | F | None = None, *, attributes: Mapping[str, AttributeValue] | None = None) -> Step | F:
+    """An agent's work: a step of the running action, written as `invoke_agent`."""
+    return _step(name, lambda name: _open_agent(name, attributes), "agent")
+
+
+@overload
+def tool(name: F) -> F: ...
+@overload
+def tool(name: str | None = None, *, attributes: Mapping[str, AttributeValue] | None = None) -> Step: ...
+def tool(name: str | F | None = None, *, attributes: Mapping[str, AttributeValue] | None = None) -> Step | F:
+    """A tool's execution: a step of the running action, written as `execute_tool`."""
+
+    def open_span(name: str) -> LiveSpan:
+        own = {names.OPERATION_NAME: names.OPERATION_EXECUTE_TOOL, names.TOOL_NAME: name}
+        return start_span(f"execute_tool {name}", "tool", attributes={**(attributes or {}), **own})
+
+    return _step(name, open_span, "tool")
+
+
+def _step(name: str | F | None, open_span: Opener, default_name: str) -> Step | F:
+    if name is None or isinstance(name, str):
+        return Step(name, open_span, default_name)
+    return Step(None, open_span, default_name)(name)
+
+
+def _open_agent(name: str, attributes: Mapping[str, AttributeValue] | None = None) -> LiveSpan:
+    own = {names.OPERATION_NAME: names.OPERATION_INVOKE_AGENT, names.AGENT_NAME: name}
+    return start_span(f"invoke_agent {name}", "agent", attributes={**(attributes or {}), **own})
+
+
+def _open_action(name: str, wanted: Action, new: bool) -> LiveSpan:
+    here = cascade_in(get_current()) if runtime.on else None
+    if here is not None and _continues(here.action) and not new:
+        here.action.user = here.action.user or wanted.user
+        here.action.session = here.action.session or wanted.session
+        return _open_agent(name)
+    with guard("steps.action"):
+        return _open_root(name, wanted, here, new)
+    return start_span(name, "action")
+
+
+def _continues(action: Action) -> bool:
+    """Whether an action inside this one is a step of it."""
+    return action.remote or action.source == "declared"
+
+
+def _open_root(name: str, wanted: Action, here: Cascade | None, new: bool) -> LiveSpan:
+    hop = 0
+    attributes: dict[str, AttributeValue] = {}
+    if here is not None and here.action.source == "automatic" and not here.action.taken:
+        here.action.taken = True
+        wanted.id, hop = here.action.id, here.hop
+        wanted.user = wanted.user or here.action.user
+        wanted.session = wanted.session or here.action.session
+    elif trace.get_current_span().get_span_context().is_valid:
+        wanted.id = secrets.token_hex(16)
+        if here is not None and (new or here.action.source != "automatic"):
+            wanted.parent_id = attributes[names.PARENT_ACTION_ID] = here.action.id
+    return start_span(name, "action", attributes=attributes, cascade=Cascade(wanted, hop))
+
+
+def as_text(value: object) -> str | None:
+    """A user or session id as it is written: text of at most 256 characters; None stays None."""
+    return None if value is None else str(value)[:256]
