@@ -1,0 +1,61 @@
+"""How a request ended, in the words of the store, and how many tokens it took where no one reported them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fanlight.capture.answer import Usage
+from fanlight_schema.attributes import RequestOutcome, UsageSource
+
+End = Literal["completed", "closed", "cut", "cancelled", "abandoned", "error"]
+
+# Refused before any model worked; other 5xx may come after it did.
+_REFUSED_STATUS = frozenset((503,))
+# Exceptions raised before a request reached the server, by name: httpx, httpx2.
+_NOT_SENT = frozenset(
+    (
+        "ConnectError",
+        "ConnectTimeout",
+        "PoolTimeout",
+        "ProxyError",
+        "UnsupportedProtocol",
+        "LocalProtocolError",
+    )
+)
+_CANCELLED = frozenset(("CancelledError", "Cancelled", "KeyboardInterrupt", "SystemExit", "GeneratorExit"))
+_CUT = frozenset(("RemoteProtocolError", "ReadError", "StreamClosed", "NetworkError"))
+
+TEXT_BYTES_PER_TOKEN = 4  # help.openai.com, "What are tokens and how to count them": about 4 characters
+MAX_BYTES_OF_ONE_TOKEN_EVENT = 8  # a stream whose events are longer on average does not send one token each
+
+
+def end_of_error(error: BaseException) -> End:
+    """How an exception that came out of a request or its stream ended it."""
+    name = type(error).__name__
+    if name in _CANCELLED:
+        return "cancelled"
+    return "cut" if name in _CUT else "error"
+
+
+def outcome_of(status: int | None, end: End, error_name: str | None, *, began: bool) -> RequestOutcome:
+    """What became of a request: `began` says that content of its answer was seen."""
+    if status is None:
+        return "refused" if error_name in _NOT_SENT else "unknown"
+    if status >= 400:
+        return "refused" if status < 500 or status in _REFUSED_STATUS else "unknown"
+    if end == "completed" or (began and end in ("closed", "abandoned")):
+        return "answered"
+    return "unknown"
+
+
+def counted_usage(events: int, text_bytes: int) -> tuple[Usage, UsageSource] | None:
+    """Output tokens of a stream without usage, from what was seen of it; None if nothing was.
+
+    Servers send one token per event unless they batch them; where the text per event is too long for that,
+    the text's length decides. Input tokens stay unknown.
+    """
+    if events == 0:
+        return None
+    if text_bytes <= events * MAX_BYTES_OF_ONE_TOKEN_EVENT:
+        return Usage(output_tokens=events), "counted"
+    return Usage(output_tokens=max(events, round(text_bytes / TEXT_BYTES_PER_TOKEN))), "estimated"

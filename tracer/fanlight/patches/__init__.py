@@ -1,0 +1,79 @@
+"""Everything that touches other people's clients; the only place of the tracer that does.
+
+    install_all()            # every supported client, loaded or still to be imported
+    wrap_client(OpenAI())    # one client
+    uninstall_all()          # no hook is left
+
+Layers: `_stainless` opens calls, `_wire` and `_sends` see requests, `_streams` watches bodies, `_call`
+holds the truth of a call until its span ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import threading
+from types import ModuleType
+from typing import TypeVar
+
+from fanlight._guard import guarded
+from fanlight.patches import _stainless, _wire
+from fanlight.patches._call import end_open_calls
+from fanlight.patches._hooks import Hook
+from fanlight.patches._imports import ImportWatch
+from fanlight.patches._one_client import unwrap_all, wrap_one
+
+__all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
+
+T = TypeVar("T")
+
+_lock = threading.RLock()
+_watch: ImportWatch | None = None
+_hooks: list[Hook] = []
+
+
+def install_all() -> None:
+    """Watch every supported client of this process; those not imported yet when they are. Idempotent."""
+    global _watch
+    with _lock:
+        _end_open_calls_at_exit()
+        if _watch is None:
+            _watch = ImportWatch((*_stainless.MODULES, *_wire.MODULES), _patch)
+            _watch.install()
+
+
+@guarded
+def uninstall_all() -> None:
+    """Restore all that `install_all` and `wrap_client` replaced. Open streams still end their spans."""
+    global _watch
+    with _lock:
+        if _watch is not None:
+            _watch.remove()
+            _watch = None
+        while _hooks:
+            _hooks.pop().remove()
+        unwrap_all()
+
+
+def wrap_client(client: T) -> T:
+    """Watch one client of a supported SDK, or of httpx or httpx2, and give it back.
+
+    TypeError if fanlight does not know clients of that type.
+    """
+    with _lock:
+        _end_open_calls_at_exit()
+        wrap_one(client)
+    return client
+
+
+@functools.cache
+def _end_open_calls_at_exit() -> None:
+    """Registered after the tracer's own last flush, so it runs before it."""
+    atexit.register(end_open_calls)
+
+
+def _patch(module: ModuleType) -> None:
+    family = _stainless if module.__name__ in _stainless.MODULES else _wire
+    with _lock:
+        if _watch is not None:
+            _hooks.extend(family.patch_module(module))

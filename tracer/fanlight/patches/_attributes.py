@@ -1,0 +1,109 @@
+"""What the span of a call, and the spans of its requests, say."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from opentelemetry.util.types import AttributeValue
+
+from fanlight.capture.answer import Usage
+from fanlight.capture.endpoints import provider_of
+from fanlight.capture.outcome import counted_usage
+from fanlight.capture.request import Asked
+from fanlight_schema import attributes as names
+from fanlight_schema.attributes import UsageSource
+
+if TYPE_CHECKING:
+    from fanlight.patches._call import Request
+
+Attributes = dict[str, AttributeValue]
+_provider_of = functools.lru_cache(maxsize=256)(provider_of)
+
+
+def call_attributes(asked: Asked, requests: Sequence[Request]) -> Mapping[str, AttributeValue]:
+    """What is known of a call when it ends; its answered request speaks for it, else the last one."""
+    attributes: Attributes = {names.REQUESTS: len(requests)}
+    _put_asked(attributes, asked)
+    if not requests:
+        return attributes
+    spokesman = next((r for r in reversed(requests) if r.outcome == "answered"), requests[-1])
+    if len(requests) == 1:
+        attributes[names.REQUEST_OUTCOME] = spokesman.outcome
+        if spokesman.status is not None:
+            attributes[names.HTTP_STATUS_CODE] = spokesman.status
+    _put_answer(attributes, spokesman)
+    _put_server(attributes, spokesman)
+    return attributes
+
+
+def request_attributes(asked: Asked, request: Request, resend_count: int) -> Mapping[str, AttributeValue]:
+    """What is known of one of several requests of a call."""
+    attributes: Attributes = {names.RESEND_COUNT: resend_count, names.REQUEST_OUTCOME: request.outcome}
+    if request.status is not None:
+        attributes[names.HTTP_STATUS_CODE] = request.status
+    if asked.model is not None:
+        attributes[names.REQUEST_MODEL] = asked.model
+    _put_answer(attributes, request)
+    _put_server(attributes, request)
+    return attributes
+
+
+def _put_asked(attributes: Attributes, asked: Asked) -> None:
+    if asked.stream:
+        attributes[names.REQUEST_STREAM] = True
+    if asked.max_tokens is not None:
+        attributes[names.REQUEST_MAX_TOKENS] = asked.max_tokens
+    if asked.choices is not None and asked.choices > 1:
+        attributes[names.REQUEST_CHOICES] = asked.choices
+    if asked.inputs is not None and asked.inputs > 1:
+        attributes[names.INPUTS] = asked.inputs
+
+
+def _put_server(attributes: Attributes, request: Request) -> None:
+    attributes[names.PROVIDER_NAME] = _provider_of(request.host)
+    attributes[names.SERVER_ADDRESS] = request.host
+    if request.port is not None:
+        attributes[names.SERVER_PORT] = request.port
+
+
+def _put_answer(attributes: Attributes, request: Request) -> None:
+    reader = request.reader
+    if reader is None:
+        return
+    answer = reader.answer
+    if answer.id is not None:
+        attributes[names.RESPONSE_ID] = answer.id
+    if answer.model is not None:
+        attributes[names.RESPONSE_MODEL] = answer.model
+    if answer.finish_reasons:
+        attributes[names.RESPONSE_FINISH_REASONS] = tuple(answer.finish_reasons.values())
+    if answer.usage is not None:
+        _put_usage(attributes, answer.usage, "reported")
+    elif (counted := counted_usage(reader.content_events, reader.content_bytes)) is not None:
+        _put_usage(attributes, *counted)
+    if request.streamed:
+        _put_stream(attributes, request, reader.content_events)
+
+
+def _put_stream(attributes: Attributes, request: Request, chunks: int) -> None:
+    attributes[names.CHUNKS] = chunks
+    attributes[names.STREAM_END] = request.end
+    attributes[names.STREAM_CONSUMER_WAIT_S] = request.waited_ns / 1e9
+    if request.first_content_ns is not None:
+        attributes[names.TIME_TO_FIRST_CHUNK_S] = (request.first_content_ns - request.started_ns) / 1e9
+
+
+def _put_usage(attributes: Attributes, usage: Usage, source: UsageSource) -> None:
+    attributes[names.USAGE_SOURCE] = source
+    if usage.input_tokens is not None:
+        attributes[names.INPUT_TOKENS] = usage.input_tokens
+    if usage.output_tokens is not None:
+        attributes[names.OUTPUT_TOKENS] = usage.output_tokens
+    if usage.cache_read_tokens is not None:
+        attributes[names.CACHE_READ_TOKENS] = usage.cache_read_tokens
+    if usage.cache_write_tokens is not None:
+        attributes[names.CACHE_WRITE_TOKENS] = usage.cache_write_tokens
+    if usage.reasoning_tokens is not None:
+        attributes[names.REASONING_TOKENS] = usage.reasoning_tokens

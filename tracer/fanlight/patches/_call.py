@@ -1,0 +1,243 @@
+"""A model call and the requests that it took, from the first byte sent to the last one received.
+
+An operation of an SDK, or a bare HTTP request, opens a `Call`; every physical request below it is a
+`Request`. The call's span ends once, when the operation has returned and its last request has ended: a
+stream's long after.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Protocol
+
+from opentelemetry.trace import SpanKind
+
+from fanlight._guard import guarded
+from fanlight._spans import start_span
+from fanlight.capture.body import AnswerReader, reader_for
+from fanlight.capture.endpoints import Endpoint
+from fanlight.capture.outcome import End, end_of_error, outcome_of
+from fanlight.capture.request import Asked
+from fanlight.patches._attributes import call_attributes, request_attributes
+from fanlight_schema import attributes as names
+from fanlight_schema.attributes import RequestOutcome
+
+clock_ns = time.perf_counter_ns
+
+
+class Inflater(Protocol):
+    """Undoes a content encoding."""
+
+    def decode(self, data: bytes) -> bytes: ...
+
+
+class Request:
+    """One physical request. Times are of `clock_ns`; `None` is not known (yet)."""
+
+    __slots__ = (
+        "call",
+        "end",
+        "ended",
+        "ended_ns",
+        "error_name",
+        "first_content_ns",
+        "host",
+        "inflater",
+        "last_byte_ns",
+        "path",
+        "port",
+        "reader",
+        "started_ns",
+        "status",
+        "streamed",
+        "waited_ns",
+    )
+
+    def __init__(self, call: Call, host: str, port: int | None, path: str, started_ns: int) -> None:
+        self.call = call
+        self.host = host
+        self.port = port
+        self.path = path
+        self.started_ns = started_ns
+        self.status: int | None = None
+        self.reader: AnswerReader | None = None
+        self.inflater: Inflater | None = None
+        self.streamed = False
+        self.first_content_ns: int | None = None
+        self.last_byte_ns: int | None = None
+        self.waited_ns = 0  # the consumer let the stream wait
+        self.end: End = "completed"
+        self.error_name: str | None = None
+        self.ended = False
+        self.ended_ns = started_ns
+        call.requests.append(self)
+
+    def headers_came(self, status: int, content_type: str, inflater: Inflater | None) -> None:
+        """The answer has begun; its body follows."""
+        self.status = status
+        if status < 400:
+            self.reader = reader_for(self.call.endpoint, content_type)
+            self.streamed = content_type.startswith("text/event-stream")
+            self.inflater = inflater
+
+    def feed(self, chunk: bytes, now_ns: int) -> None:
+        """Bytes of the body have passed."""
+        self.last_byte_ns = now_ns
+        reader = self.reader
+        if reader is not None:
+            _read(self, reader, chunk)
+            if reader.content_events and self.first_content_ns is None:
+                self.first_content_ns = now_ns
+            if reader.done and not self.ended:
+                self.finish("completed")
+
+    def failed(self, error: BaseException) -> None:
+        """An exception came out of the request or out of its body."""
+        self.finish(end_of_error(error), type(error).__qualname__)
+
+    def finish(self, end: End, error_name: str | None = None) -> None:
+        """The request is over; only the first call counts."""
+        if self.ended:
+            return
+        self.ended = True
+        self.end = end
+        self.error_name = error_name
+        last_byte_ns = self.last_byte_ns
+        self.ended_ns = clock_ns() if last_byte_ns is None or error_name is not None else last_byte_ns
+        _finish_reading(self)
+        self.call.settle()
+
+    @property
+    def outcome(self) -> RequestOutcome:
+        reader = self.reader
+        began = reader is not None and reader.content_events > 0
+        return outcome_of(self.status, self.end, self.error_name, began=began)
+
+    @property
+    def error_type(self) -> str | None:
+        """What went wrong, in one short word; None if nothing did."""
+        if self.error_name is not None:
+            return self.error_name
+        if self.status is not None and self.status >= 400:
+            return str(self.status)
+        return None if self.reader is None else self.reader.answer.error_type
+
+
+@guarded
+def _read(request: Request, reader: AnswerReader, chunk: bytes) -> None:
+    reader.feed(chunk if request.inflater is None else request.inflater.decode(chunk))
+
+
+@guarded
+def _finish_reading(request: Request) -> None:
+    if request.reader is not None:
+        request.reader.finish()
+
+
+class Call:
+    """One model call. `running` while its operation has not returned."""
+
+    __slots__ = (
+        "_clock_ns",
+        "_wall_ns",
+        "asked",
+        "endpoint",
+        "error_name",
+        "options",
+        "requests",
+        "running",
+        "span",
+    )
+
+    def __init__(self, endpoint: Endpoint, asked: Asked, *, options: object = None) -> None:
+        self.endpoint = endpoint
+        self.options = options  # of the SDK's operation: a call is opened once for them
+        self.asked = asked
+        self.requests: list[Request] = []
+        self.error_name: str | None = None
+        self.running = True
+        self._wall_ns = time.time_ns()
+        self._clock_ns = clock_ns()
+        attributes: dict[str, str | bool] = {names.OPERATION_NAME: endpoint.operation, names.WIRE: True}
+        if asked.model is not None:
+            attributes[names.REQUEST_MODEL] = asked.model
+        self.span = start_span(
+            f"{endpoint.operation} {asked.model}" if asked.model else endpoint.operation,
+            "call",
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            start_time_ns=self._wall_ns,
+        )
+        open_calls[id(self)] = self
+
+    def returned(self, error: BaseException | None) -> None:
+        """The operation is over. What it has left open is a stream that its caller holds now."""
+        self.running = False
+        if error is not None:
+            self.error_name = type(error).__qualname__
+        for request in self.requests:
+            if error is not None or (len(self.requests) > 1 and (request.status or 500) >= 400):
+                request.finish("closed")
+        self.settle()
+
+    def settle(self) -> None:
+        """End the span if nothing is left to happen."""
+        if not self.running and all(request.ended for request in self.requests):
+            _end(self)
+
+    def abandon(self) -> None:
+        """End now, with what is known: the process or its tracing ends before the call does."""
+        self.running = False
+        for request in self.requests:
+            request.finish("abandoned")
+        self.settle()
+
+    def discard(self) -> None:
+        """It was no call after all (a redirect): leave no trace."""
+        open_calls.pop(id(self), None)
+
+    def wall_ns(self, at_clock_ns: int) -> int:
+        """A `clock_ns` time as ns since 1970."""
+        return self._wall_ns + at_clock_ns - self._clock_ns
+
+
+# Calls whose span has not ended, so that those held open at exit are not lost.
+open_calls: dict[int, Call] = {}
+os.register_at_fork(after_in_child=open_calls.clear)
+
+
+@guarded
+def end_open_calls() -> None:
+    """End what is still open, marked as abandoned: called before the tracer's last flush."""
+    for call in list(open_calls.values()):
+        call.abandon()
+
+
+@guarded
+def _end(call: Call) -> None:
+    if open_calls.pop(id(call), None) is None:
+        return
+    span, requests = call.span, call.requests
+    if len(requests) > 1:
+        for resend_count, request in enumerate(requests):
+            _write_request_span(call, request, resend_count)
+    span.set_all(call_attributes(call.asked, requests))
+    error_type = call.error_name or (requests[-1].error_type if requests else None)
+    if error_type is not None:
+        span.error(error_type)
+    span.end(call.wall_ns(max(request.ended_ns for request in requests)) if requests else None)
+
+
+def _write_request_span(call: Call, request: Request, resend_count: int) -> None:
+    span = start_span(
+        f"POST {request.path}",
+        "request",
+        kind=SpanKind.CLIENT,
+        attributes=request_attributes(call.asked, request, resend_count),
+        start_time_ns=call.wall_ns(request.started_ns),
+        parent=call.span.context,
+    )
+    if request.error_type is not None:
+        span.error(request.error_type)
+    span.end(call.wall_ns(request.ended_ns))

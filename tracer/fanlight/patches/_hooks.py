@@ -1,0 +1,39 @@
+"""Replace a method and put it back, leaving nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+# A method of somebody else's: its types are theirs.
+Method = Callable[..., Any]
+_MISSING = object()
+
+
+class Hook:
+    """One replaced attribute of a class or an object; while `on` is False the replacement only passes."""
+
+    __slots__ = ("_name", "_own_before", "_owner", "_replacement", "on", "original")
+
+    def __init__(self, owner: object, name: str) -> None:
+        self._owner = owner
+        self._name = name
+        self._own_before = vars(owner).get(name, _MISSING)
+        self._replacement: Method | None = None
+        self.original: Method = getattr(owner, name)
+        self.on = True
+
+    def put(self, replacement: Method) -> None:
+        """Set the replacement."""
+        self._replacement = replacement
+        setattr(self._owner, self._name, replacement)
+
+    def remove(self) -> None:
+        """Restore what was there; where someone has wrapped ours since, ours stays below and only passes."""
+        self.on = False
+        if vars(self._owner).get(self._name) is not self._replacement:
+            return
+        if self._own_before is _MISSING:
+            delattr(self._owner, self._name)
+        else:
+            setattr(self._owner, self._name, self._own_before)

@@ -1,0 +1,74 @@
+"""Watch one client and no other."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from types import ModuleType
+from typing import Any
+
+from fanlight.patches import _stainless, _wire
+from fanlight.patches._hooks import Hook
+
+_COPIES = ("copy", "with_options")  # what makes a client of a client; both share its HTTP client
+
+# Hooks hold their client, so they live in the client's own record and die with it.
+_wrapped: weakref.WeakKeyDictionary[object, list[Hook]] = weakref.WeakKeyDictionary()
+
+
+def wrap_one(client: Any) -> None:
+    """Watch `client`; does nothing if it is watched already. TypeError if its type is not known."""
+    if client in _wrapped:
+        return
+    http_module = _http_module_of(client)
+    if http_module is not None:
+        _wrapped[client] = _wire.watch_client(http_module, client)
+        return
+    if not _is_sdk_client(client):
+        raise TypeError(
+            f"fanlight.wrap() does not know {type(client).__module__}.{type(client).__qualname__}; "
+            "give it a client of openai, httpx or httpx2, or call fanlight.instrument()"
+        )
+    hooks = [_stainless.watch_requests(client), *(_wrap_copies(client, name) for name in _COPIES)]
+    _wrapped[client] = hooks
+    wrap_one(client._client)
+
+
+def unwrap_all() -> None:
+    """Restore every client that was wrapped."""
+    for hooks in list(_wrapped.values()):
+        for hook in hooks:
+            hook.remove()
+    _wrapped.clear()
+
+
+def _wrap_copies(client: Any, name: str) -> Hook:
+    hook = Hook(client, name)
+    original = hook.original
+
+    @functools.wraps(original)
+    def copy(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        if hook.on:
+            wrap_one(made)
+        return made
+
+    hook.put(copy)
+    return hook
+
+
+def _http_module_of(client: object) -> ModuleType | None:
+    for name in _wire.MODULES:
+        module = sys.modules.get(name)
+        if module is not None and isinstance(client, (module.Client, module.AsyncClient)):
+            return module
+    return None
+
+
+def _is_sdk_client(client: object) -> bool:
+    for name in _stainless.MODULES:
+        base = getattr(sys.modules.get(name), "_base_client", None)
+        if base is not None and isinstance(client, (base.SyncAPIClient, base.AsyncAPIClient)):
+            return True
+    return False
