@@ -5,8 +5,9 @@
 
 An action of the recording is a `fanlight.action`, a sub-agent an `agent`, a call that stopped for tools is
 followed by one `tool` (the recording has no number of tools per call). Sub-agents that follow one another run
-side by side. `threads` uses OpenAI, `tasks` AsyncOpenAI; the main agent's calls are chat completions, a
-sub-agent's responses. Prints the wall-clock seconds of the calls alone and with the last spans sent, as JSON.
+side by side. `threads` uses the drop-in OpenAI, `tasks` a wrapped AsyncOpenAI; the main agent's calls are
+chat completions, a sub-agent's responses. Prints the wall-clock seconds of the calls alone and with the last
+spans sent, as JSON.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fanlight.openai import AsyncOpenAI, OpenAI
+from fanlight.openai import OpenAI
+from openai import AsyncOpenAI
 
 import fanlight
 import weka
@@ -81,7 +83,7 @@ def _ask(client: OpenAI, call: weka.Call, in_sub_agent: bool) -> None:
 
 async def play_in_tasks(sessions: Sequence[weka.Session]) -> None:
     waiting = iter(sessions)
-    async with AsyncOpenAI(max_retries=0) as client:
+    async with fanlight.wrap(AsyncOpenAI(max_retries=0)) as client:
 
         async def worker() -> None:
             for session in waiting:
