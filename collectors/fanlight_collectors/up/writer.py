@@ -1,0 +1,177 @@
+"""Group commit: everything that waits becomes one insert, then everyone who waited is answered.
+
+ClickHouse makes a part of every insert, so 200 clients with small requests would bury it in parts. One thread
+takes all queued requests at once. If their common insert fails, each is tried alone, so that one that cannot
+be stored does not fail its neighbours.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final
+
+from fanlight_collectors.otlp import SpanBatch, merge_batches
+from fanlight_schema.otel_traces import TABLE
+from fanlight_schema.store import QueryError, Store, StoreError, WriteFailed
+
+log = logging.getLogger(__name__)
+
+MAX_GROUP_ROWS: Final = 20_000  # about 50 MiB of Python objects at 30 attributes a span
+# While inserts follow each other the next one waits this long for company: at most ten parts a second.
+LINGER_S: Final = 0.1
+LINGER_AFTER_S: Final = 1.0  # an insert after a longer pause does not wait
+QUEUE_LIMIT_BYTES: Final = 64 * 2**20  # inflated bodies that are being read, decoded or written
+
+# ClickHouse's codes for data that no repetition makes storable: cannot parse, type mismatch, out of bound,
+# too large array or string, decimal overflow, incorrect data (src/Common/ErrorCodes.cpp).
+_DATA_ERRORS: Final = frozenset({6, 27, 53, 69, 117, 128, 131, 407})
+
+
+class QueueFull(Exception):
+    """More bytes are on their way than the queue may hold; try again."""
+
+
+class NotStorable(Exception):
+    """The store refuses these rows, and would again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    batch: SpanBatch
+    source: str
+    stored: "Future[None]" = field(default_factory=Future)
+
+
+class ByteBudget:
+    """Bytes of bodies that are held at once, from the first read to the answer; thread-safe."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> None:
+        with self._lock:
+            if self._used + size > self._limit:
+                raise QueueFull
+            self._used += size
+
+    def give_back(self, size: int) -> None:
+        with self._lock:
+            self._used -= size
+
+
+class GroupWriter:
+    """Writes batches to a store from one thread; `submit` is for any thread."""
+
+    def __init__(self, store: Store, linger_s: float = LINGER_S) -> None:
+        self._store = store
+        self._linger_s = linger_s
+        self._queue: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._last_insert_at = 0.0
+        self.counts: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._run, name="fanlight-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, batch: SpanBatch, source: str = "otlp") -> "Future[None]":
+        """A future that is done once the rows are in the store, or holds why they are not (StoreError,
+        NotStorable)."""
+        waiting = _Waiting(batch, source)
+        with self._changed:
+            if self._closing:
+                raise StoreError("the collector is stopping; send again to the next one")
+            self._queue.append(waiting)
+            self._changed.notify()
+        return waiting.stored
+
+    def close(self) -> None:
+        """Writes what is queued, answers it, and ends the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            self._write(group)
+            self._last_insert_at = time.monotonic()
+
+    def _next_group(self) -> list[_Waiting]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            if time.monotonic() - self._last_insert_at < LINGER_AFTER_S:
+                self._changed.wait_for(self._is_enough, timeout=self._linger_s)
+            return self._take()
+
+    def _is_enough(self) -> bool:
+        return self._closing or sum(waiting.batch.rows for waiting in self._queue) >= MAX_GROUP_ROWS
+
+    def _take(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        rows = 0
+        while self._queue and (not group or rows + self._queue[0].batch.rows <= MAX_GROUP_ROWS):
+            group.append(self._queue.popleft())
+            rows += group[-1].batch.rows
+        return group
+
+    def _write(self, group: Sequence[_Waiting]) -> None:
+        try:
+            self._insert(group)
+        except StoreError as exc:
+            self._write_each_alone(group, exc)
+        else:
+            for waiting in group:
+                waiting.stored.set_result(None)
+
+    def _write_each_alone(self, group: Sequence[_Waiting], error: StoreError) -> None:
+        log.warning("insert of %d requests failed: %s", len(group), error)
+        for waiting in group:
+            if len(group) > 1 and _is_of_the_data(error):
+                self._write([waiting])
+            elif _is_of_the_data(error):
+                self.counts["spans_not_storable"] += waiting.batch.rows
+                waiting.stored.set_exception(NotStorable(str(error)))
+            else:
+                waiting.stored.set_exception(error)
+
+    def _insert(self, group: Sequence[_Waiting]) -> None:
+        batches = [waiting.batch for waiting in group]
+        self._store.insert(TABLE, merge_batches(batches))
+        rejects = _reject_columns(group)
+        if rejects["reason"]:
+            self._store.insert("ingest_rejects", rejects)
+        self.counts["inserts"] += 1
+        self.counts["requests"] += len(group)
+        self.counts["spans_stored"] += sum(batch.rows for batch in batches)
+
+
+def _is_of_the_data(error: StoreError) -> bool:
+    cause = error.__cause__ if isinstance(error, WriteFailed) else error
+    if isinstance(cause, QueryError):
+        return cause.code in _DATA_ERRORS
+    return not isinstance(cause, StoreError)  # the driver could not even encode the rows
+
+
+def _reject_columns(group: Sequence[_Waiting]) -> dict[str, list[object]]:
+    """Rows of ingest_rejects: one per request and reason."""
+    rows: list[tuple[str, str, int, str]] = []
+    for waiting in group:
+        reasons = Counter(reject.reason for reject in waiting.batch.rejects)
+        first = {reject.reason: reject for reject in reversed(waiting.batch.rejects)}
+        for reason, count in reasons.items():
+            example = first[reason]
+            sender = f"service {example.service_name!r}, span {example.span_name!r}"
+            detail = f"{example.detail} ({sender}, trace {example.trace_id or 'none'})"
+            rows.append((reason, detail, count, waiting.source))
+        rows += [
+            (f"repaired_{reason}", "", count, waiting.source)
+            for reason, count in waiting.batch.repairs.items()
+        ]
+    names = ("reason", "detail", "count", "source")
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
