@@ -8,10 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from fanlight_collectors.cli import schema
+from fanlight_collectors.cli.demo import demo
 from fanlight_collectors.cli.errors import FAILED, UNUSABLE, CommandError, debug_wanted, show_unexpected
 from fanlight_collectors.cli.prose import help_text
 from fanlight_collectors.cli.run import run
 from fanlight_collectors.cli.sql import sql
+from fanlight_collectors.cli.stats import stats
+from fanlight_collectors.cli.trace import trace
+from fanlight_collectors.cli.up import up
 from fanlight_schema.store import StoreError, StoreUnavailable
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -38,7 +42,11 @@ def _add(group: typer.Typer, command: Callable[..., None], name: str | None = No
 
 app = _group(name="fanlight")
 schema_app = _group(name="schema", help=SCHEMA_HELP)
+_add(app, up)
+_add(app, demo)
 _add(app, run, **ANY_ARGUMENTS)
+_add(app, stats)
+_add(app, trace)
 _add(app, sql)
 app.add_typer(schema_app)
 _add(schema_app, schema.apply)

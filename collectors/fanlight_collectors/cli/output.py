@@ -7,6 +7,7 @@ and what is too wide for a table is shown as records, one value a line.
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,15 +61,26 @@ class Cells:
 
 
 def parse_rows(data: bytes) -> Rows:
-    """The rows of ClickHouse's JSONCompact format, with 64-bit integers as numbers."""
+    """The rows of ClickHouse's JSONCompact format, quoted numbers as numbers."""
     document = json.loads(data)
     columns = [Column(entry["name"], entry["type"]) for entry in document["meta"]]
-    quoted = [column.numeric and "Int" in column.type for column in columns]
+    numeric = [column.numeric for column in columns]
     rows = [
-        [int(v) if is_int and isinstance(v, str) else v for v, is_int in zip(row, quoted, strict=True)]
+        [
+            _number(v) if is_number and isinstance(v, str) else v
+            for v, is_number in zip(row, numeric, strict=True)
+        ]
         for row in document["data"]
     ]
     return Rows(columns, rows)
+
+
+def _number(text: str) -> int | float | None:
+    """A number that ClickHouse put in quotes; NaN and infinities, which JSON does not have, are None."""
+    if text.lstrip("-").isdigit():
+        return int(text)
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def terminal(stderr: bool = False) -> Console:
@@ -110,7 +122,7 @@ def show_cells(console: Console, cells: Cells, title: str | None = None) -> None
     """A table, or records where a table does not fit."""
     if title:
         console.print(Text(title, style="bold"))
-    if _fits(console.width, cells):
+    if fits(console.width, cells):
         console.print(_table(cells))
     else:
         _show_records(console, cells)
@@ -137,7 +149,8 @@ def show_value(value: Value) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _fits(width: int, cells: Cells) -> bool:
+def fits(width: int, cells: Cells) -> bool:
+    """Whether a table of these cells can be shown in so many columns without cutting a number."""
     return sum(_least_widths(cells)) + 2 * (len(cells.headings) - 1) <= width
 
 

@@ -29,7 +29,7 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Trace a program without changing it.
+    """Trace a Python program without changing it.
 
     The program runs as it would without fanlight: same output, same exit code, same signals. Every supported
     client in it, and in the Python processes that it starts, is traced.

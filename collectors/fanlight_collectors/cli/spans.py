@@ -5,14 +5,10 @@ for line in tree_lines(tree, limit=200): ...
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
 from fanlight_collectors.cli.figures import count, duration
-
-Kind: TypeAlias = Literal["action", "agent", "tool", "call", "request", "span"]
-Json: TypeAlias = Mapping[str, object]
 
 
 @dataclass(slots=True)
@@ -21,8 +17,9 @@ class Node:
 
     span_id: str
     parent_id: str
-    kind: Kind
+    role: str  # action, agent, tool, call, request; other words are of plain spans
     name: str
+    owned: bool  # says itself that it is of this action
     start_ns: int
     duration_ns: int
     error: str = ""
@@ -31,6 +28,7 @@ class Node:
     input_tokens: int | None = None
     cached_tokens: int | None = None
     output_tokens: int | None = None
+    estimated: bool = False  # tokens
     children: list["Node"] = field(default_factory=list)
 
     def size(self) -> int:
@@ -50,18 +48,21 @@ class Line:
     branch: str
     title: str
     facts: str
-    kind: Kind | Literal["hidden"]
+    role: str  # hidden: stands for spans that are not shown
     error: str = ""
 
 
 def build_tree(nodes: Sequence[Node]) -> list[Node]:
-    """The roots, with every node below its parent; a node whose parent is not there is a root."""
+    """The roots, with every node below its parent; a node whose parent is not there is a root.
+
+    What stands below no span of the action is left out: it is of another action of the same trace.
+    """
     known = {node.span_id: node for node in nodes}
     roots: list[Node] = []
     for node in sorted(nodes, key=lambda node: node.start_ns):
         parent = known.get(node.parent_id)
         (roots if parent is None or parent is node else parent.children).append(node)
-    return roots
+    return [root for root in roots if root.owned]
 
 
 def tree_lines(roots: Sequence[Node], limit: int | None) -> Iterator[Line]:
@@ -75,7 +76,7 @@ def tree_lines(roots: Sequence[Node], limit: int | None) -> Iterator[Line]:
         if isinstance(node, str):
             yield Line(branch, node, "", "hidden")
             continue
-        yield Line(branch, title(node), facts(node), node.kind, node.error)
+        yield Line(branch, title(node), facts(node), node.role, node.error)
         visible = [child for child in node.children if id(child) in shown]
         hidden = [child for child in node.children if id(child) not in shown]
         items: list[Node | str] = [*visible, *([_summary(hidden)] if hidden else [])]
@@ -86,12 +87,9 @@ def tree_lines(roots: Sequence[Node], limit: int | None) -> Iterator[Line]:
 
 def title(node: Node) -> str:
     """What a node is, for example `agent worker`, or `try 2` for a request."""
-    if node.kind == "request":
+    if node.role == "request":
         return f"try {(node.resend or 0) + 1}"
-    for verb, noun in (("invoke_agent ", "agent "), ("execute_tool ", "tool ")):
-        if node.name.startswith(verb):
-            return noun + node.name.removeprefix(verb)
-    return node.name
+    return f"{node.role} {node.name}" if node.role in ("action", "agent", "tool") else node.name
 
 
 def facts(node: Node) -> str:
@@ -99,7 +97,8 @@ def facts(node: Node) -> str:
     parts = [duration(node.duration_ns / 1e9)]
     if node.input_tokens is not None or node.output_tokens is not None:
         cached = f" ({count(node.cached_tokens)} cached)" if node.cached_tokens else ""
-        parts.append(f"{count(node.input_tokens)} in{cached}, {count(node.output_tokens)} out")
+        guess = " (estimated)" if node.estimated else ""
+        parts.append(f"{count(node.input_tokens)} in{cached}, {count(node.output_tokens)} out{guess}")
     if node.requests is not None and node.requests != 1:
         parts.append("no request" if node.requests == 0 else f"{node.requests} requests")
     return "  ".join(parts)

@@ -25,11 +25,13 @@ class Scope:
     since_s: int | None = None
     origin: str | None = "user"
     workload: str | None = "serving"
+    session_prefix: str | None = None
 
     def where(self, alias: str) -> str:
         tests = [f"{alias}.origin = '{self.origin}'"] if self.origin else []
         tests += [f"{alias}.workload = '{self.workload}'"] if self.workload else []
         tests += [f"{alias}.started_at >= now() - INTERVAL {self.since_s} SECOND"] if self.since_s else []
+        tests += [f"startsWith({alias}.session_id, '{self.session_prefix}')"] if self.session_prefix else []
         return f"WHERE {' AND '.join(tests)}\n" if tests else ""
 
 

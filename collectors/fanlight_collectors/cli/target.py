@@ -7,9 +7,11 @@ import typer
 
 from fanlight_collectors.cli.errors import unusable
 from fanlight_collectors.cli.output import Rows, parse_rows
+from fanlight_collectors.config import DEFAULT_FOLDER, DEFAULT_LISTEN
 
-DATA_FOLDER = "fanlight-data"
-UP_URL = "http://127.0.0.1:4318"
+DATA_FOLDER = DEFAULT_FOLDER
+UP_URL = f"http://{DEFAULT_LISTEN}"
+
 
 StoreOption: TypeAlias = Annotated[
     str | None,
@@ -17,8 +19,8 @@ StoreOption: TypeAlias = Annotated[
         "--store",
         envvar="FANLIGHT_STORE",
         metavar="URL",
-        help="A data folder, chdb:///folder, clickhouse://user:password@host/db, clickhouses://..., or the "
-        f"address of a running up (default: {UP_URL} if up runs there, else ./{DATA_FOLDER}).",
+        help="A folder, clickhouse://user:password@host/db, or the http:// address of a running up "
+        f"(default: {UP_URL} if up runs there, else ./{DATA_FOLDER}).",
         show_default=False,
     ),
 ]
@@ -43,14 +45,14 @@ def read_rows(reader: Reader, sql: str) -> Rows:
 
 def open_reader(store: str | None) -> Reader:
     """A reader of the store that the options name; CommandError says what to do if there is none."""
-    from fanlight_collectors.cli import through_up
+    from fanlight_collectors.cli.through_up import answers, open_up
 
     if store is not None and store.startswith(("http://", "https://")):
-        return through_up.open_up(store)
+        return open_up(store)
     if store is not None:
         return _open_direct(store_url(store))
-    if through_up.answers(UP_URL):
-        return through_up.open_up(UP_URL)
+    if answers(UP_URL):
+        return open_up(UP_URL)
     if not Path(DATA_FOLDER).is_dir():
         raise unusable(
             f"no data yet: no `fanlight up` runs at {UP_URL} and there is no folder ./{DATA_FOLDER}; "

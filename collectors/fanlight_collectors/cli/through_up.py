@@ -1,26 +1,30 @@
 """Reads through a running `fanlight up`, which holds the data folder open (one process may)."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
-from fanlight_collectors.cli.errors import unusable
+from fanlight_collectors.cli.errors import CommandError, unusable
+from fanlight_collectors.config import UpConfig, sql_token_from_environment
+from fanlight_schema.store import QueryError, StoreUnavailable
 
-ANSWER_TIMEOUT_S = 1.0
-QUERY_TIMEOUT_S = 120.0
+PROBE_TIMEOUT_S = 2.0  # a busy up takes a moment to answer; a closed port is refused at once
+QUERY_TIMEOUT_S = 90.0  # more than the time that up gives a statement
 
 
 def answers(url: str) -> bool:
     """Whether a fanlight up answers at this address."""
-    return _health(url) is not None
+    return health(url) is not None
 
 
 def open_up(url: str) -> "UpReader":
     """A reader through the up at this address; CommandError if there is none or its token cannot be read."""
-    health = _health(url)
-    if health is None:
+    found = health(url)
+    if found is None:
         raise unusable(f"no fanlight up answers at {url}; start it, or name another store with --store")
-    return UpReader(url, _token(url, health))
+    return UpReader(url, _token(url, found))
 
 
 class UpReader:
@@ -32,25 +36,54 @@ class UpReader:
         self._client = httpx.Client(base_url=url, headers=headers, timeout=QUERY_TIMEOUT_S, trust_env=False)
 
     def query_bytes(self, sql: str, output_format: str) -> bytes:
-        answer = self._client.post("/v1/sql", json={"sql": sql, "format": output_format})
-        return answer.content
+        try:
+            answer = self._client.post("/v1/sql", json={"query": sql, "format": output_format})
+        except httpx.HTTPError as error:
+            raise StoreUnavailable(f"the up at {self.shown} did not answer: {error}") from error
+        if answer.is_success:
+            return answer.content
+        raise _refusal(self.shown, answer)
 
     def close(self) -> None:
         self._client.close()
 
 
-def _health(url: str) -> dict[str, object] | None:
+def health(url: str) -> Mapping[str, object] | None:
+    """What the up at this address says of itself, None where there is none."""
     try:
-        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=ANSWER_TIMEOUT_S, trust_env=False)
+        answer = httpx.get(f"{url.rstrip('/')}/healthz", timeout=PROBE_TIMEOUT_S, trust_env=False)
         body = answer.json() if answer.is_success else None
     except (httpx.HTTPError, ValueError):
         return None
-    return body if isinstance(body, dict) else None
+    return body if isinstance(body, dict) and body.get("status") == "ok" else None
 
 
-def _token(url: str, health: dict[str, object]) -> str:
-    path = Path(str(health.get("data_folder", ""))) / "sql-token"
+def _refusal(url: str, answer: httpx.Response) -> Exception:
+    try:
+        details = answer.json()["error"]
+        message, kind, code = str(details["message"]), details.get("kind"), details.get("code")
+    except (ValueError, KeyError, TypeError):
+        return CommandError(f"the up at {url} answered {answer.status_code}; is it a fanlight up?")
+    if kind == "access":
+        return unusable(f"the up at {url} refused: {message}")
+    if kind == "refused":
+        return CommandError(f"the up at {url} does not run this statement: {message}")
+    return QueryError(message, code) if answer.status_code == 400 else StoreUnavailable(message)
+
+
+def _token(url: str, found: Mapping[str, object]) -> str:
+    if token := sql_token_from_environment():
+        return token
+    folder = found.get("data_folder")
+    path = Path(str(folder)) / "sql-token" if folder else _state_path(url)
     try:
         return path.read_text().strip()
     except OSError as error:
-        raise unusable(f"the token of the up at {url} is in {path}, which cannot be read: {error}") from error
+        raise unusable(
+            f"SQL through the up at {url} needs the token in {path}, which cannot be read "
+            f"({error.strerror}); run this as the same user on the same machine, or set FANLIGHT_SQL_TOKEN"
+        ) from error
+
+
+def _state_path(url: str) -> Path:
+    return UpConfig(store="clickhouse://", listen=f"127.0.0.1:{urlsplit(url).port or 80}").sql_token_path

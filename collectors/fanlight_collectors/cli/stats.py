@@ -1,0 +1,217 @@
+"""`fanlight stats`: the fan-out of user actions and the GPU-seconds that they demand."""
+
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from fanlight_collectors.cli.errors import unusable
+from fanlight_collectors.cli.figures import UNKNOWN, bounded, count, figure
+from fanlight_collectors.cli.output import (
+    Cells,
+    Format,
+    Rows,
+    fits,
+    show_cells,
+    terminal,
+    write_csv,
+    write_json,
+)
+from fanlight_collectors.cli.stats_sql import (
+    PER_ACTION,
+    Dimension,
+    Scope,
+    excluded_sql,
+    grouped_sql,
+    headline_sql,
+)
+from fanlight_collectors.cli.target import Reader, StoreOption, open_reader, read_rows
+
+OriginChoice: TypeAlias = Literal["user", "schedule", "agent", "system", "all"]
+WorkloadChoice: TypeAlias = Literal["serving", "rl_rollout", "eval", "batch", "training", "all"]
+Row: TypeAlias = Mapping[str, object]
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def stats(
+    by: Annotated[
+        Dimension,
+        typer.Option(
+            "--by", metavar="WHAT", help="One row for each action, user, model, agent, hour or region."
+        ),
+    ] = "action",
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Only actions begun in the last 30m, 24h, 7d, 4w (default: all)."),
+    ] = None,
+    origin: Annotated[
+        OriginChoice,
+        typer.Option(
+            metavar="ORIGIN", help="What set the actions off: user, schedule, agent, system or all."
+        ),
+    ] = "user",
+    workload: Annotated[
+        WorkloadChoice,
+        typer.Option(metavar="KIND", help="serving, rl_rollout, eval, batch, training or all."),
+    ] = "serving",
+    output_format: Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")] = "table",
+    show_sql: Annotated[
+        bool, typer.Option("--show-sql", help="Print the SQL that gives these figures.")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Show fan-out (requests per user action) and GPU-seconds.
+
+    Percentiles are nearest rank over actions. GPU-seconds come with their bounds and the method that gave
+    them; what cannot be priced is counted beside them, never as 0.
+
+    Examples:
+      fanlight stats
+      fanlight stats --by user --since 7d
+      fanlight stats --by model --format json
+    """
+    age_s = None if since is None else parse_age(since)
+    scope = Scope(age_s, None if origin == "all" else origin, None if workload == "all" else workload)
+    statement = grouped_sql(by, scope)
+    with closing(open_reader(store)) as reader:
+        rows = read_rows(reader, statement)
+        if output_format == "json":
+            write_json(rows)
+        elif output_format == "csv":
+            write_csv(rows)
+        else:
+            _show(reader, rows, by, scope, statement if show_sql else None)
+
+
+def parse_age(text: str) -> int:
+    """Seconds of an age such as 90s, 30m, 24h, 7d, 4w; CommandError for anything else.
+
+    >>> parse_age("7d")
+    604800
+    """
+    match = re.fullmatch(r"(\d+)([smhdw])", text.strip())
+    if match is None or int(match.group(1)) == 0:
+        raise unusable(f'--since is "{text}"; give a number and a unit, for example 30m, 24h, 7d or 4w')
+    return int(match.group(1)) * SECONDS[match.group(2)]
+
+
+def _show(reader: Reader, rows: Rows, by: Dimension, scope: Scope, statement: str | None) -> None:
+    console = terminal()
+    everything = read_rows(reader, excluded_sql(scope)).objects()[0]["actions"]
+    headline = read_rows(reader, headline_sql(scope)).objects()[0]
+    if not everything:
+        console.print(
+            "no actions yet" + (" in that time" if scope.since_s else "") + "; `fanlight demo` makes some"
+        )
+        return
+    show_headline(console, headline, scope)
+    show_groups(console, rows, by)
+    left_out = _number(everything) - _number(headline["actions"])
+    if left_out:
+        console.print(
+            Text(
+                f"{count(left_out)} actions of other origins or workloads are not in these figures",
+                style="dim",
+            )
+        )
+    if statement is not None:
+        show_sql_text(console, statement)
+    else:
+        console.print(Text("the SQL behind the table: --show-sql", style="dim"))
+
+
+def show_headline(console: Console, row: Row, scope: Scope) -> None:
+    """Fan-out and GPU-seconds of everything in scope."""
+    what = f"{scope.origin or 'every'} action"
+    line = Text("Fan-out ").append(figure(row["fanout_mean"]), style="bold green")
+    console.print(line.append(f" requests per {what}", style="bold"))
+    console.print(
+        f"  {count(row['actions'])} actions, {count(row['calls'])} calls, {count(row['requests'])} requests"
+    )
+    shares = "   ".join(f"{name} {count(row[f'fanout_{name}'])}" for name in ("p50", "p90", "p99", "max"))
+    console.print(f"  {shares}   {_amplification(row)} requests per call")
+    console.print()
+    line = Text("GPU-seconds ").append(_gpu(row), style="bold green")
+    console.print(line.append(f", {row['gpu_method']}" if row["gpu_seconds"] is not None else ""))
+    unpriced = f"{count(row['requests_unpriced'])} of {count(row['requests'])} requests unpriced"
+    console.print(f"  seconds of the reference GPU; {unpriced}")
+    console.print()
+
+
+def show_groups(console: Console, rows: Rows, by: Dimension) -> None:
+    """The table by the dimension: one where it fits, else fan-out and GPU-seconds below each other."""
+    name = rows.columns[0].name
+    objects = rows.objects()
+    key = Cells([name], [False], [[_name(row[name])] for row in objects])
+    work = _fanout_cells(objects) if by in PER_ACTION else _call_cells(objects)
+    gpu = _gpu_cells(objects)
+    whole = _beside(_beside(key, work), gpu)
+    if fits(console.width, whole):
+        show_cells(console, whole)
+        return
+    show_cells(console, _beside(key, work))
+    show_cells(console, _beside(key, gpu))
+
+
+def show_sql_text(console: Console, statement: str) -> None:
+    """A statement, dim, ready to be copied."""
+    console.print(Text(statement, style="dim"), soft_wrap=True)
+
+
+def _fanout_cells(rows: list[dict[str, object]]) -> Cells:
+    headings = ["actions", "requests", "fan-out\n(mean)", "p50", "p90", "p99", "max", "requests\nper call"]
+    texts = [
+        [
+            count(row["actions"]),
+            count(row["requests"]),
+            figure(row["fanout_mean"]),
+            *(count(row[f"fanout_{name}"]) for name in ("p50", "p90", "p99", "max")),
+            _amplification(row),
+        ]
+        for row in rows
+    ]
+    return Cells(headings, [True] * len(headings), texts)
+
+
+def _call_cells(rows: list[dict[str, object]]) -> Cells:
+    names = ["actions", "calls", "requests", "input_tokens", "cached_tokens", "output_tokens"]
+    headings = [name.replace("_", "\n") for name in names]
+    return Cells(headings, [True] * len(names), [[count(row[name]) for name in names] for row in rows])
+
+
+def _gpu_cells(rows: list[dict[str, object]]) -> Cells:
+    headings = ["GPU-seconds\n(low to high)", "method", "unpriced\nrequests"]
+    texts = [
+        [
+            _gpu(row),
+            str(row["gpu_method"]) if row["gpu_seconds"] is not None else UNKNOWN,
+            count(row["requests_unpriced"]),
+        ]
+        for row in rows
+    ]
+    return Cells(headings, [True, False, True], texts)
+
+
+def _beside(left: Cells, right: Cells) -> Cells:
+    rows = [[*a, *b] for a, b in zip(left.rows, right.rows, strict=True)]
+    return Cells([*left.headings, *right.headings], [*left.numeric, *right.numeric], rows)
+
+
+def _gpu(row: Row) -> str:
+    return bounded(row["gpu_seconds"], row["gpu_seconds_low"], row["gpu_seconds_high"])
+
+
+def _amplification(row: Row) -> str:
+    return figure(row["amplification"]) if row["amplification"] is not None else UNKNOWN
+
+
+def _name(value: object) -> str:
+    return str(value) if value not in (None, "") else UNKNOWN
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0

@@ -1,0 +1,133 @@
+"""`fanlight trace ID`: everything that one action set off, as a tree."""
+
+import re
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from fanlight_collectors.cli.errors import CommandError, unusable
+from fanlight_collectors.cli.figures import bounded, count, duration
+from fanlight_collectors.cli.output import show_value, terminal
+from fanlight_collectors.cli.spans import Line, Node, build_tree, tree_lines
+from fanlight_collectors.cli.target import Reader, StoreOption, open_reader, read_rows
+from fanlight_collectors.cli.trace_sql import MAX_MATCHES, action_sql, matches_sql, spans_sql
+
+DEFAULT_LINES = 100
+STYLES = {"action": "bold", "agent": "cyan", "tool": "magenta", "request": "dim", "hidden": "dim italic"}
+
+
+def trace(
+    action: Annotated[
+        str, typer.Argument(metavar="ID", help="An action id or a trace id, or the first digits of one.")
+    ],
+    everything: Annotated[bool, typer.Option("--all", help="Show every span.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="SPANS", help="Show about so many; errors are kept.")
+    ] = DEFAULT_LINES,
+    store: StoreOption = None,
+) -> None:
+    """Show one action as a tree: agents, tools, model calls, and the requests of retried calls.
+
+    Examples:
+      fanlight trace 4bf92f3577b34da6
+      fanlight trace 4bf9 --all | less -R
+      fanlight sql "SELECT action_id, requests FROM actions ORDER BY requests DESC LIMIT 5"
+    """
+    prefix = action.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{1,32}", prefix):
+        raise unusable(f"{action} is no action id; it is 32 hexadecimal digits, or the first few of them")
+    with closing(open_reader(store)) as reader:
+        show_cascade(terminal(), reader, find_action(reader, prefix), None if everything else limit)
+
+
+def find_action(reader: Reader, prefix: str) -> str:
+    """The one action that the prefix means; CommandError if there is none or more than one."""
+    found = read_rows(reader, matches_sql(prefix)).objects()
+    if not found:
+        raise CommandError(
+            f"no action or trace begins with {prefix}; these are the newest: "
+            'fanlight sql "SELECT action_id, action_name FROM actions ORDER BY started_at DESC LIMIT 10"'
+        )
+    if len(found) > 1:
+        listed = "".join(
+            f"\n  {one['action_id']}  {show_value(one['action_name'])}  {show_value(one['user_id'])}"
+            for one in found[: MAX_MATCHES - 1]
+        )
+        more = "\n  ..." if len(found) == MAX_MATCHES else ""
+        raise CommandError(
+            f"{prefix} is not the beginning of one id only; give more digits of:{listed}{more}"
+        )
+    return str(found[0]["action_id"])
+
+
+def show_cascade(console: Console, reader: Reader, action_id: str, limit: int | None) -> None:
+    """The action's figures in two lines, then the tree."""
+    nodes = [_node(row) for row in read_rows(reader, spans_sql(action_id)).objects()]
+    rows = read_rows(reader, action_sql(action_id)).objects()
+    if rows:
+        _show_action(console, rows[0])
+    tree = build_tree(nodes)
+    total = sum(root.size() for root in tree)
+    lines = list(tree_lines(tree, limit))
+    for line in lines:
+        console.print(_text(line), overflow="ellipsis", no_wrap=True)
+    hidden = total - sum(1 for line in lines if line.role != "hidden")
+    if hidden:
+        console.print(Text(f"{hidden:,} of {total:,} spans not shown (--all shows them)", style="dim"))
+
+
+def _show_action(console: Console, row: dict[str, object]) -> None:
+    user = f" of {show_value(row['user_id'])}" if row["user_id"] else ""
+    name = show_value(row["action_name"]) if row["action_name"] else "action without a name"
+    console.print(Text(f"{name}{user}", style="bold").append(f"   {row['action_id']}", style="dim"))
+    console.print(
+        f"{count(row['requests'])} requests in {count(row['model_calls'])} calls, "
+        f"{count(row['agent_steps'])} agents, {count(row['tool_calls'])} tools, depth {count(row['depth'])}, "
+        f"{duration(row['duration_s'])}"
+    )
+    gpu = bounded(row["gpu_seconds"], row["gpu_seconds_low"], row["gpu_seconds_high"])
+    method = f", {row['gpu_method']}" if row["gpu_seconds"] is not None else ""
+    console.print(
+        f"{count(row['input_tokens'])} tokens in, {count(row['output_tokens'])} out; "
+        f"GPU-seconds {gpu}{method}"
+    )
+    console.print()
+
+
+def _text(line: Line) -> Text:
+    text = Text(line.branch, style="dim")
+    text.append(line.title, style="red" if line.error else STYLES.get(line.role, ""))
+    if line.error:
+        text.append(f"  {line.error}", style="bold red")
+    return text.append(f"  {line.facts}", style="dim")
+
+
+def _node(row: dict[str, object]) -> Node:
+    role = str(row["role"])
+    error = str(row["error_type"] or "error") if row["is_error"] else ""
+    if row["http_status"] is not None and (error or role == "request"):
+        error = f"HTTP {row['http_status']}" if (_int(row["http_status"]) or 0) >= 400 else error
+    return Node(
+        span_id=str(row["span_id"]),
+        parent_id=str(row["parent_id"]),
+        role=role,
+        name=show_value(row["agent_name"] if role == "agent" else row["tool_name"] if role == "tool" else "")
+        or show_value(row["name"]),
+        owned=bool(row["owned"]),
+        start_ns=_int(row["start_ns"]) or 0,
+        duration_ns=_int(row["duration_ns"]) or 0,
+        error=error,
+        requests=_int(row["requests"]),
+        resend=_int(row["resend_count"]),
+        input_tokens=_int(row["input_tokens"]),
+        cached_tokens=_int(row["cached_tokens"]),
+        output_tokens=_int(row["output_tokens"]),
+        estimated=row["usage_source"] == "estimated",
+    )
+
+
+def _int(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) else None
