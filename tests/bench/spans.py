@@ -28,7 +28,7 @@ class Writer:
     """Turns sessions into spans; ids are drawn from `chance`, so two writers of one seed write the same."""
 
     pad_to: int = 0  # attributes that each span gets at least
-    chance: random.Random = field(default_factory=lambda: random.Random(1))
+    chance: random.Random = field(default_factory=random.Random)
 
     def session(self, session: weka.Session, user: str, starts_s: float) -> Iterator[Span]:
         now_s = starts_s
@@ -106,10 +106,10 @@ class _Trace:
 
 
 def requests(
-    sessions: Sequence[weka.Session], *, ended_at_s: float, copies: int = 1, pad_to: int = 0
+    sessions: Sequence[weka.Session], *, ended_at_s: float, copies: int = 1, pad_to: int = 0, seed: int = 1
 ) -> Iterator[bytes]:
     """Serialised OTLP requests of SPANS_PER_REQUEST spans; each session `copies` times, as a user each."""
-    writer = Writer(pad_to)
+    writer = Writer(pad_to, random.Random(seed))
     batch: list[Span] = []
     for number, (session, copy) in enumerate((s, c) for c in range(copies) for s in sessions):
         age_s = DAYS * 86_400 * (1 - number / (len(sessions) * copies))

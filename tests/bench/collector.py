@@ -1,0 +1,32 @@
+"""A `fanlight up` to measure, its CPU time, and SQL through its own door."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+
+from running import Up, running_up
+
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def embedded_up() -> Iterator[Up]:
+    """A collector with an empty embedded store on this machine's own disk."""
+    folder = Path(tempfile.mkdtemp(prefix="fanlight-bench-"))
+    try:
+        with running_up(f"chdb://{folder}/data", folder) as up:
+            yield up
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far, all of its threads, user and system (Linux, proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
