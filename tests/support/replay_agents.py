@@ -1,7 +1,6 @@
 """Plays recorded sessions through the real OpenAI SDK, traced by fanlight.
 
-    OPENAI_BASE_URL=... OTEL_EXPORTER_OTLP_ENDPOINT=... python tests/support/replay_agents.py threads FOLDER
-    ID...
+    OPENAI_BASE_URL=... OTEL_EXPORTER_OTLP_ENDPOINT=... python tests/support/replay_agents.py threads DIR ID...
 
 An action of the recording is a `fanlight.action`, a sub-agent an `agent`, a call that stopped for tools is
 followed by one `tool` (the recording has no number of tools per call). Sub-agents that follow one another run
