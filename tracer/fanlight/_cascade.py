@@ -144,6 +144,8 @@ def action_here() -> Action | None:
     return _remember_trace(trace.format_trace_id(span_context.trace_id))
 
 
-def _rearm_after_fork() -> None:
+def forget() -> None:
+    """Know no action and no trace, as at the start: for tests, and for a forked child's lock."""
     global _lock
     _lock = threading.Lock()
+    _known_traces.clear()

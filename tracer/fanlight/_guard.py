@@ -86,3 +86,8 @@ def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
             return None
 
     return run
+
+
+def forget_errors() -> None:
+    """Count and log from the start again: for tests."""
+    _errors.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import platform
+import sys
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -131,11 +132,19 @@ def flush(timeout_s: float = 5) -> bool:
     return False
 
 
+def _end_open_calls() -> None:
+    patches = sys.modules.get("fanlight.patches")  # not imported just to be told that no call is open
+    if patches is not None and runtime.on:
+        with guard("instrument.open_calls"):
+            patches.end_open_calls()
+
+
 def shutdown(timeout_s: float | None = None) -> bool:
     """Deliver the spans that have ended and switch spans off; by default within FANLIGHT_SHUTDOWN_TIMEOUT_S.
 
     Runs by itself when the process exits normally. True if nothing was lost.
     """
+    _end_open_calls()
     with _lock:
         sink, limit_s = runtime.sink, runtime.shutdown_timeout_s
         runtime.reset()

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 MAX_STRING_BYTES = 64 * 2**10  # ours: no attribute of the tracer's own comes near; a longer one is cut
 CACHED_KEYS = 2_048  # keys are few; a program that makes them up gets no cache
+CACHED_PAIRS = 4_096  # at most about 1 MB
+CACHED_TEXT_CHARS = 64
 
-_VARINTS = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(2**14))
+_VARINTS = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(2**11))
+_SMALL_INTS = tuple(b"\x12" + bytes((len(n) + 1,)) + b"\x18" + n for n in _VARINTS)  # field 2 of a KeyValue
 _FIXED64 = struct.Struct("<Q").pack
 _TIMES = struct.Struct("<BQBQ").pack
-_DOUBLE = struct.Struct("<BBBd").pack
-_TRUE, _FALSE = b"\x12\x02\x10\x01", b"\x12\x02\x10\x00"
 _keys: dict[str, bytes] = {}
+_pairs: dict[tuple[str, str], bytes] = {}
 
 
 def _varint(value: int) -> bytes:
-    if value < 2**14:
+    if value < 2**11:
         return _VARINTS[value]
     out = bytearray()
     while value > 127:
@@ -75,26 +77,46 @@ def _any_value(value: object) -> bytes | None:
     return None
 
 
+def _key_value(key: str, value: object) -> bytes | None:
+    """A KeyValue with its length before it, or None for a value without an OTLP type."""
+    any_value = _any_value(value)
+    if any_value is None:
+        return None
+    body = (_keys.get(key) or _key(key)) + _field(b"\x12", any_value)
+    return _varint(len(body)) + body
+
+
+def _text_pair(key: str, value: str) -> bytes:
+    """The same for text, remembered: most of a span's text is the same on the next span."""
+    pair = _pairs.get((key, value))
+    if pair is None:
+        body = (_keys.get(key) or _key(key)) + _field(b"\x12", _field(b"\x0a", _utf8(value)))
+        pair = _varint(len(body)) + body
+        if len(value) <= CACHED_TEXT_CHARS:
+            if len(_pairs) >= CACHED_PAIRS:
+                _pairs.clear()
+            _pairs[key, value] = pair
+    return pair
+
+
 def encode_attributes(tag: bytes, attributes: Mapping[str, object]) -> bytes:
     """KeyValue fields under `tag`; values without an OTLP type are left out."""
-    parts: list[bytes] = []
-    varints, keys = _VARINTS, _keys
+    pairs = _pairs
+    parts: list[bytes] = [b""]
     for key, value in attributes.items():
-        head = keys.get(key) or _key(key)
-        if type(value) is str and len(value) < 2**11:
-            text = value.encode("utf-8", "replace")
-            size = len(text)
-            any_value = b"\x0a" + varints[size] + text
+        if type(value) is str:
+            pair = pairs.get((key, value)) or _text_pair(key, value)
+        elif type(value) is int and 0 <= value < 2**11:
+            head = _keys.get(key) or _key(key)
+            number = _SMALL_INTS[value]
+            pair = _varint(len(head) + len(number)) + head + number
         else:
-            found = _any_value(value)
+            found = _key_value(key, value)
             if found is None:
                 continue
-            any_value = found
-        size = len(any_value)
-        body = head + b"\x12" + (varints[size] if size < 2**14 else _varint(size)) + any_value
-        size = len(body)
-        parts += (tag, varints[size] if size < 2**14 else _varint(size), body)
-    return b"".join(parts)
+            pair = found
+        parts.append(pair)
+    return tag.join(parts)
 
 
 def encode_span(span: LiveSpan) -> bytes:

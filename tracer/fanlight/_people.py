@@ -37,3 +37,8 @@ def _warn(what: str) -> None:
     if what not in _warned:
         _warned.add(what)
         logger.warning("%s() was called outside any action; call it inside `with fanlight.action(...)`", what)
+
+
+def forget_warnings() -> None:
+    """Log from the start again: for tests."""
+    _warned.clear()

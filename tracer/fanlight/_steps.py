@@ -72,7 +72,7 @@ class Step:
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:
-        name: str = self._name or getattr(function, "__name__", self._default_name)
+        name = self._name or str(getattr(function, "__name__", self._default_name))
         return wrap_function(function, lambda: self._open_span(name))
 
 

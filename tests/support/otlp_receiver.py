@@ -1,0 +1,152 @@
+"""A real OTLP/HTTP server on loopback that keeps what it got, and misbehaves on demand.
+
+with OtlpReceiver() as receiver:
+    receiver.answer(503)              # the next answers; then 200 again
+    ...
+    receiver.spans                    # decoded by the official classes
+"""
+
+import gzip
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from typing_extensions import Self
+
+
+@dataclass(slots=True)
+class Received:
+    """One export request: its headers (lower-case names) and what was in it."""
+
+    headers: dict[str, str]
+    request: ExportTraceServiceRequest
+
+
+@dataclass(slots=True)
+class Fault:
+    """An answer other than an immediate 200."""
+
+    status: int = 200
+    delay_s: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class OtlpReceiver:
+    """`url` is its base URL; `requests` and `spans` are what was answered with 200."""
+
+    def __init__(self) -> None:
+        self.requests: list[Received] = []
+        self.refused = 0
+        self._faults: list[Fault] = []
+        self._always: Fault | None = None
+        handler = type("Handler", (_Handler,), {"receiver": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, status: int, *, times: int = 1, **headers: str) -> None:
+        """Answer the next requests with this status."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._faults += [Fault(status, headers=named) for _ in range(times)]
+
+    def always(self, fault: Fault | None) -> None:
+        """Answer everything so from now on; None ends it."""
+        self._always = fault
+
+    def reject(self, spans: int) -> None:
+        """Answer the next request with a partial success."""
+        response = ExportTraceServiceResponse()
+        response.partial_success.rejected_spans = spans
+        response.partial_success.error_message = "too old"
+        self._faults.append(Fault(body=response.SerializeToString()))
+
+    def next_fault(self) -> Fault:
+        if self._always is not None:
+            return self._always
+        return self._faults.pop(0) if self._faults else Fault()
+
+    @property
+    def spans(self) -> list[Span]:
+        return [
+            span
+            for received in self.requests
+            for resource_spans in received.request.resource_spans
+            for scope_spans in resource_spans.scope_spans
+            for span in scope_spans.spans
+        ]
+
+    @property
+    def names(self) -> list[str]:
+        return [span.name for span in self.spans]
+
+    def wait_for(self, count: int, timeout_s: float = 5.0) -> list[Span]:
+        """The spans, once there are `count`; AssertionError if they do not come."""
+        deadline = time.monotonic() + timeout_s
+        while len(self.spans) < count:
+            assert time.monotonic() < deadline, f"{len(self.spans)} of {count} spans came"
+            time.sleep(0.01)
+        return self.spans
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    receiver: OtlpReceiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        fault = self.receiver.next_fault()
+        time.sleep(fault.delay_s)
+        if fault.status == 200:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self.receiver.requests.append(Received(headers, ExportTraceServiceRequest.FromString(body)))
+        else:
+            self.receiver.refused += 1
+        self._answer(fault)
+
+    def _answer(self, fault: Fault) -> None:
+        try:
+            self.send_response(fault.status)
+            for name, value in fault.headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(fault.body)))
+            self.end_headers()
+            self.wfile.write(fault.body)
+        except OSError:
+            return  # the exporter did not wait
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
+        return
+
+
+def value_of(value: AnyValue) -> object:
+    """An attribute's value as Python has it."""
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [value_of(item) for item in value.array_value.values]
+    return getattr(value, kind) if kind else None
+
+
+def attributes_of(span: Span) -> dict[str, object]:
+    return {pair.key: value_of(pair.value) for pair in span.attributes}

@@ -1,0 +1,36 @@
+"""The mock provider, the clients of the installed SDK, and what fanlight recorded of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import fanlight.testing
+from fanlight import _guard, patches
+from mock_provider import Provider, running_provider
+from sdk_drivers import AsyncDriver, Driver, SyncDriver
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Provider]:
+    """A model provider in its own process."""
+    with running_provider() as running:
+        yield running
+
+
+@pytest.fixture(params=[SyncDriver, AsyncDriver], ids=["sync", "async"])
+def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """The sync and the async client of the SDK that is installed here."""
+    made: Driver = request.param()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def captured() -> Iterator[fanlight.testing.Captured]:
+    """Every client is patched, spans are kept here, and an error of the tracer fails the test."""
+    patches.install_all()
+    _guard.raise_errors(True)
+    with fanlight.testing.capture() as spans:
+        yield spans
+    _guard.raise_errors(False)
+    patches.uninstall_all()

@@ -1,0 +1,220 @@
+"""Actions: their ids, their nesting, who they are for."""
+
+import re
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+import fanlight
+from fanlight.testing import Captured
+from fanlight_schema import attributes as names
+
+
+def test_public_names_are_the_documented_ones() -> None:
+    assert sorted(fanlight.__all__) == [
+        "action",
+        "agent",
+        "carrier",
+        "flush",
+        "instrument",
+        "resume",
+        "set_session",
+        "set_user",
+        "shutdown",
+        "tool",
+        "uninstrument",
+        "wrap",
+    ]
+    assert all(hasattr(fanlight, name) for name in fanlight.__all__)
+
+
+def test_action_that_starts_the_trace_has_the_traces_id(spans: Captured) -> None:
+    with fanlight.action("answer"):
+        pass
+    root = spans.named("answer")
+    assert root.attributes[names.ACTION_ID] == root.trace_id
+    assert root.parent_span_id is None
+
+
+def test_every_span_of_an_action_says_which_one_it_is(spans: Captured) -> None:
+    with (
+        fanlight.action("answer", user="u-42", session="s-1", origin="schedule", workload="eval"),
+        fanlight.agent("planner"),
+        fanlight.tool("search"),
+    ):
+        pass
+    root = spans.named("answer")
+    for span, role, hop in (
+        (root, "action", 0),
+        (spans.named("invoke_agent planner"), "agent", 0),
+        (spans.named("execute_tool search"), "tool", 1),
+    ):
+        assert {key: value for key, value in span.attributes.items() if "gen_ai" not in key} == {
+            names.ROLE: role,
+            names.HOP: hop,
+            names.ACTION_ID: root.trace_id,
+            names.ACTION_NAME: "answer",
+            names.ACTION_ORIGIN: "schedule",
+            names.ACTION_SOURCE: "declared",
+            names.WORKLOAD: "eval",
+            names.USER_ID: "u-42",
+            names.SESSION_ID: "s-1",
+        }
+    assert [tree.shape() for tree in spans.trees()] == [
+        ("answer", [("invoke_agent planner", ["execute_tool search"])])
+    ]
+
+
+def test_steps_have_the_names_of_the_genai_conventions(spans: Captured) -> None:
+    with fanlight.agent("planner"), fanlight.tool("search"):
+        pass
+    agent, tool = spans.named("invoke_agent planner"), spans.named("execute_tool search")
+    assert agent.attributes["gen_ai.operation.name"] == "invoke_agent"
+    assert agent.attributes["gen_ai.agent.name"] == "planner"
+    assert tool.attributes["gen_ai.operation.name"] == "execute_tool"
+    assert tool.attributes["gen_ai.tool.name"] == "search"
+
+
+def test_action_inside_a_running_trace_has_an_id_of_its_own(spans: Captured) -> None:
+    with TracerProvider().get_tracer("app").start_as_current_span("GET /"), fanlight.action("answer"):
+        pass
+    root = spans.named("answer")
+    action_id = root.attributes[names.ACTION_ID]
+    assert isinstance(action_id, str)
+    assert re.fullmatch("[0-9a-f]{32}", action_id)
+    assert action_id != root.trace_id
+    assert names.PARENT_ACTION_ID not in root.attributes
+
+
+def test_action_inside_an_action_is_a_step_of_it(spans: Captured) -> None:
+    with fanlight.action("outer", user="u-1"), fanlight.action("inner", user="u-2", session="s-2"):
+        pass
+    outer, inner = spans.named("outer"), spans.named("invoke_agent inner")
+    assert inner.attributes[names.ROLE] == "agent"
+    assert inner.attributes[names.ACTION_ID] == outer.attributes[names.ACTION_ID]
+    assert inner.attributes[names.ACTION_NAME] == "outer"
+    assert outer.attributes[names.USER_ID] == "u-1"  # two users in one action: the earliest
+    assert outer.attributes[names.SESSION_ID] == "s-2"  # it had none
+
+
+def test_new_action_inside_an_action_knows_its_parent(spans: Captured) -> None:
+    with fanlight.action("outer", user="u-1"), fanlight.action("inner", new=True), fanlight.tool("t"):
+        pass
+    outer, inner, tool = spans.named("outer"), spans.named("inner"), spans.named("execute_tool t")
+    assert inner.attributes[names.ROLE] == "action"
+    assert inner.attributes[names.PARENT_ACTION_ID] == outer.attributes[names.ACTION_ID]
+    assert inner.attributes[names.ACTION_ID] != outer.attributes[names.ACTION_ID]
+    assert inner.trace_id == outer.trace_id
+    assert names.USER_ID not in inner.attributes
+    assert tool.attributes[names.ACTION_ID] == inner.attributes[names.ACTION_ID]
+
+
+def test_step_outside_any_action_belongs_to_its_trace(spans: Captured) -> None:
+    with fanlight.agent("planner"), fanlight.tool("search"):
+        pass
+    for span in spans.spans:
+        assert span.attributes[names.ACTION_ID] == span.trace_id
+        assert span.attributes[names.ACTION_SOURCE] == "inferred"
+        assert names.ACTION_NAME not in span.attributes
+
+
+def test_user_set_deep_inside_lands_on_the_root_and_on_later_spans(spans: Captured) -> None:
+    with fanlight.action("answer"):
+        with fanlight.tool("before"):
+            pass
+        with fanlight.agent("planner"), fanlight.tool("login"):
+            fanlight.set_user("u-42")
+            fanlight.set_session("s-1")
+        with fanlight.tool("after"):
+            pass
+    users = {span.name: span.attributes.get(names.USER_ID) for span in spans.spans}
+    assert users == {
+        "execute_tool before": None,
+        "execute_tool login": "u-42",
+        "invoke_agent planner": "u-42",
+        "execute_tool after": "u-42",
+        "answer": "u-42",
+    }
+    assert spans.named("answer").attributes[names.SESSION_ID] == "s-1"
+
+
+def test_user_set_in_a_foreign_trace_holds_for_its_later_steps(spans: Captured) -> None:
+    tracer = TracerProvider().get_tracer("app")
+    with tracer.start_as_current_span("GET /"):
+        fanlight.set_user("u-42")
+        with fanlight.tool("search"):
+            pass
+    with tracer.start_as_current_span("GET /"), fanlight.tool("other"):
+        pass
+    assert spans.named("execute_tool search").attributes[names.USER_ID] == "u-42"
+    assert names.USER_ID not in spans.named("execute_tool other").attributes
+
+
+def test_user_set_outside_any_trace_is_said_once(spans: Captured, caplog: pytest.LogCaptureFixture) -> None:
+    fanlight.set_user("u-1")
+    fanlight.set_user("u-2")
+    assert caplog.messages == [
+        "set_user() was called outside any action; call it inside `with fanlight.action(...)`"
+    ]
+    with fanlight.action("answer"):
+        pass
+    assert names.USER_ID not in spans.named("answer").attributes
+
+
+def test_user_that_is_no_text_is_written_as_text(spans: Captured) -> None:
+    with fanlight.action("answer"):
+        fanlight.set_user(42)  # type: ignore[arg-type]  # what apps do with database keys
+    assert spans.named("answer").attributes[names.USER_ID] == "42"
+
+
+def test_exception_passes_unchanged_and_marks_the_span(spans: Captured) -> None:
+    error = ValueError("the prompt was: secret")
+    with pytest.raises(ValueError, match="secret") as raised, fanlight.action("answer"):
+        raise error
+    assert raised.value is error
+    span = spans.named("answer")
+    assert span.status is trace.StatusCode.ERROR
+    assert span.attributes["error.type"] == "ValueError"
+    assert "secret" not in repr(span)
+
+
+def test_ordinary_exit_of_the_program_is_no_error(spans: Captured) -> None:
+    with pytest.raises(SystemExit), fanlight.action("answer"):
+        raise SystemExit(0)
+    with pytest.raises(SystemExit), fanlight.action("failing"):
+        raise SystemExit(3)
+    assert spans.named("answer").status is trace.StatusCode.UNSET
+    assert spans.named("failing").attributes["error.type"] == "SystemExit"
+
+
+def test_attributes_can_be_set_through_opentelemetry(spans: Captured) -> None:
+    with fanlight.action("answer"):
+        span = trace.get_current_span()
+        span.set_attribute("app.key", "value")
+        span.set_attributes({"app.number": 7})
+        span.update_name("answer it")
+    span = spans.named("answer it")
+    assert span.attributes["app.key"] == "value"
+    assert span.attributes["app.number"] == 7
+
+
+def test_while_off_nothing_is_recorded_and_nothing_is_current() -> None:
+    with fanlight.action("answer", user="u") as span, fanlight.agent("planner"):
+        fanlight.set_user("u-2")
+        assert not trace.get_current_span().get_span_context().is_valid
+        assert not span.is_recording()
+        assert fanlight.carrier() == {}
+    assert fanlight.flush()
+
+
+def test_one_step_object_can_be_entered_again_and_nested(spans: Captured) -> None:
+    step = fanlight.tool("search")
+    with step, step:
+        pass
+    with step:
+        pass
+    assert [tree.shape() for tree in spans.trees()] == [
+        ("execute_tool search", ["execute_tool search"]),
+        "execute_tool search",
+    ]
