@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Literal, TypeAlias
 
+from .gpu import seeds
 from .store import Store, StoreError
 
 Progress: TypeAlias = Callable[
@@ -95,7 +96,7 @@ def _read(file_name: str, sql: str) -> tuple[int, str, str]:
 def apply(
     store: Store, progress: Progress | None = None, *, files: Iterable[Migration] | None = None
 ) -> list[Applied]:
-    """Applies what is pending, in order, and says what it was.
+    """Applies what is pending, in order, then writes the rate cards; says what it applied.
 
     Raises SchemaError before anything is done if an applied file has changed, and with the file's name if a
     statement is refused; what was applied before it stays recorded.
@@ -116,6 +117,8 @@ def apply(
         done.append(_apply_one(store, migration))
         if progress is not None:
             progress(migration.name, len(done), len(steps))
+    if files is None:
+        seeds.write(store)
     return done
 
 

@@ -1,10 +1,10 @@
 -- placements: which hardware and engine profile serve the calls to a model at a host, where the spans do not say it.
--- The operator's rows (priority below 1000) win over the ones that fanlight ships (1000).
+-- The operator's rows (priority below 900) win over the ones that fanlight ships (900 and 1000).
 --
 -- The sort key answers: which rows are looked at first? The smallest priority whose two patterns match counts.
 CREATE TABLE IF NOT EXISTS placements
 (
-    priority      UInt32                 COMMENT 'The smallest that matches counts; fanlight ships 1000',
+    priority      UInt32                 COMMENT 'The smallest that matches counts; fanlight ships 900 and 1000',
     host_pattern  String                 COMMENT 'RE2 regular expression that is searched in the server address; empty matches all',
     model_pattern String                 COMMENT 'RE2 regular expression that is searched in the model name',
     model         LowCardinality(String) COMMENT 'Model of the catalogue whose rate card holds',

@@ -1,0 +1,126 @@
+"""The GPUs and open models that fanlight knows: hardware.csv and models.csv, each row with its source."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Literal, TypeAlias
+
+Precision: TypeAlias = Literal["bf16", "fp8", "fp4"]
+
+# Bytes of one weight; fp4 is MXFP4: 4 bits, and 8 bits of scale for 32 of them (OCP Microscaling v1.0).
+WEIGHT_BYTES: Mapping[Precision, float] = {"bf16": 2.0, "fp8": 1.0, "fp4": 4.25 / 8}
+REFERENCE_GPU = "H100 SXM"
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """One GPU: dense peak rates (FLOP/s), memory (bytes, bytes/s), link to others (bytes/s, one way)."""
+
+    name: str
+    bf16_flops: float
+    fp8_flops: float | None
+    fp4_flops: float | None
+    bandwidth: float
+    memory: float
+    link: float
+    power_w: float
+    source: str
+
+    def flops(self, precision: Precision) -> float:
+        """Peak FLOP/s for weights of `precision`: lacking a format, it computes in a wider one."""
+        fp8 = self.fp8_flops or self.bf16_flops
+        return {"bf16": self.bf16_flops, "fp8": fp8, "fp4": self.fp4_flops or self.bf16_flops}[precision]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An open model's architecture. `pattern` finds its spellings in model names (RE2)."""
+
+    name: str
+    pattern: str
+    parameters: float
+    active_parameters: float  # that one token goes through
+    layers: int
+    full_attention_layers: int  # the others have a short window
+    hidden: int
+    heads: int
+    qk_head_dim: int
+    v_head_dim: int
+    kv_values_per_layer: int  # numbers that the cache keeps of a token in a layer
+    experts: int
+    experts_per_token: int
+    precision: Precision  # that the weights were released in
+    source: str
+
+    @property
+    def expert_share(self) -> float:
+        """Experts that a token uses over all experts, 1 for a dense model."""
+        return self.experts_per_token / self.experts
+
+    @property
+    def dense_share(self) -> float:
+        """Share of the weights that every step reads, from active = dense + (all - dense) expert_share."""
+        if self.experts == 1:
+            return 1.0
+        dense = (self.active_parameters - self.parameters * self.expert_share) / (1 - self.expert_share)
+        return dense / self.parameters
+
+
+@cache
+def hardware() -> dict[str, Hardware]:
+    """All GPUs by name."""
+    return {gpu.name: gpu for gpu in map(_hardware, _rows("hardware.csv"))}
+
+
+@cache
+def models() -> dict[str, Model]:
+    """All models by name."""
+    return {model.name: model for model in map(_model, _rows("models.csv"))}
+
+
+def _rows(file: str) -> Iterator[dict[str, str]]:
+    text = (resources.files("fanlight_schema.gpu") / file).read_text(encoding="utf-8")
+    yield from csv.DictReader(text.splitlines())
+
+
+def _hardware(row: dict[str, str]) -> Hardware:
+    return Hardware(
+        name=row["hardware"],
+        bf16_flops=float(row["bf16_tflops"]) * 1e12,
+        fp8_flops=float(row["fp8_tflops"]) * 1e12 if row["fp8_tflops"] else None,
+        fp4_flops=float(row["fp4_tflops"]) * 1e12 if row["fp4_tflops"] else None,
+        bandwidth=float(row["bandwidth_tb_s"]) * 1e12,
+        memory=float(row["memory_gb"]) * 1e9,
+        link=float(row["link_gb_s"]) * 1e9,
+        power_w=float(row["power_w"]),
+        source=row["source"],
+    )
+
+
+def _model(row: dict[str, str]) -> Model:
+    return Model(
+        name=row["model"],
+        pattern=row["pattern"],
+        parameters=float(row["parameters_b"]) * 1e9,
+        active_parameters=float(row["active_parameters_b"]) * 1e9,
+        layers=int(row["layers"]),
+        full_attention_layers=int(row["full_attention_layers"]),
+        hidden=int(row["hidden"]),
+        heads=int(row["heads"]),
+        qk_head_dim=int(row["qk_head_dim"]),
+        v_head_dim=int(row["v_head_dim"]),
+        kv_values_per_layer=int(row["kv_values_per_layer"]),
+        experts=int(row["experts"]),
+        experts_per_token=int(row["experts_per_token"]),
+        precision=_precision(row["precision"]),
+        source=row["source"],
+    )
+
+
+def _precision(text: str) -> Precision:
+    for precision in WEIGHT_BYTES:
+        if text == precision:
+            return precision
+    raise ValueError(f"precision {text!r} is none of {', '.join(WEIGHT_BYTES)}")

@@ -1,0 +1,125 @@
+"""The work of one request as six additive features, with bounds where something about it is not known.
+
+Sums of them over any group of requests are priced by one rate card (see pricing.py). The two further features
+of the model, the share of engine steps s = o / B and the weight passes w = f(B) o / B, follow from o once the
+batch B is known, so they are not kept apart.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Outcome: TypeAlias = Literal["answered", "refused", "timed_out", "server_error", "cancelled", "cut"]
+
+CACHE_BLOCK_TOKENS = (
+    16  # vLLM's default block_size; an engine never takes a prompt's last block from its cache
+)
+UNLIMITED_OUTPUT_TOKENS = (
+    16_384  # assumed limit of a request that names none (the largest of gpt-4o's, OpenAI docs)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What requests ask of an engine; adding two gives the work of both."""
+
+    n: float = 0.0  # requests
+    u: float = 0.0  # uncached input tokens
+    c: float = 0.0  # cached input tokens
+    o: float = 0.0  # output tokens, reasoning included
+    a: float = 0.0  # attention of prefill, token pairs
+    k: float = 0.0  # cache reads of decode, token-steps
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(
+            self.n + other.n,
+            self.u + other.u,
+            self.c + other.c,
+            self.o + other.o,
+            self.a + other.a,
+            self.k + other.k,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRange:
+    """The work as far as it is known, and the least and the most that it can have been."""
+
+    value: Work
+    low: Work
+    high: Work
+    cache_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is known of one request; None is not reported, never 0."""
+
+    outcome: Outcome
+    input_tokens: int | None  # cached ones included
+    output_tokens: int | None
+    cached_tokens: int | None = None
+    max_tokens: int | None = None  # limit of one choice
+    inputs: int = 1
+    choices: int = 1
+    prefix_seen: bool = False  # an earlier call of the session went to the same model
+
+
+def work(input_tokens: float, cached: float, output_tokens: float, inputs: int = 1, choices: int = 1) -> Work:
+    """The work of one request: m equal inputs share the input tokens, m equal choices the output tokens.
+
+    a sums u_i (c_i + u_i / 2) over the inputs; k sums o_j (c + u + o_j / 2) over the choices, whose prompt is
+    computed once.
+    """
+    uncached = input_tokens - cached
+    return Work(
+        n=1.0,
+        u=uncached,
+        c=cached,
+        o=output_tokens,
+        a=uncached * (cached + uncached / 2) / inputs,
+        k=output_tokens * (input_tokens + output_tokens / (2 * choices)),
+    )
+
+
+def work_range(request: Request) -> WorkRange | None:
+    """The work of a request with its bounds, None where the tokens that it depends on are not known.
+
+    Refused requests are no work. Where no answer was seen, the most is decoding up to the token limit and the
+    least is nothing (time-outs, server errors) or what was seen. Where cache reads were not reported, the
+    least is that all but the last block was cached, if an earlier call could have filled the cache.
+    """
+    if request.outcome == "refused":
+        return WorkRange(Work(), Work(), Work())
+    answered = request.outcome == "answered"
+    if request.input_tokens is None or (answered and request.output_tokens is None):
+        return None
+    seen = request.output_tokens or 0
+    most = seen if answered else max(seen, _limit(request))
+    cached = min(request.cached_tokens or 0, request.input_tokens)
+    return WorkRange(
+        value=_of(request, cached, seen),
+        low=Work()
+        if request.outcome in ("timed_out", "server_error")
+        else _of(request, _most_cached(request), seen),
+        high=_of(request, cached, most),
+        cache_unknown=request.cached_tokens is None,
+    )
+
+
+def _of(request: Request, cached: int, output_tokens: int) -> Work:
+    return work(request.input_tokens or 0, cached, output_tokens, request.inputs, request.choices)
+
+
+def _most_cached(request: Request) -> int:
+    tokens = request.input_tokens or 0
+    if request.cached_tokens is not None:
+        return min(request.cached_tokens, tokens)
+    if not request.prefix_seen:
+        return 0
+    return max(0, (tokens - 1) // CACHE_BLOCK_TOKENS * CACHE_BLOCK_TOKENS)
+
+
+def _limit(request: Request) -> int:
+    if request.max_tokens is None:
+        return UNLIMITED_OUTPUT_TOKENS
+    return request.max_tokens * request.choices

@@ -1,0 +1,166 @@
+"""Writes the catalogue into a store: a modelled rate card for every model and GPU, and default placements.
+
+The default is an open model on H100 SXM, on as many as it needs, in a wide range of batches. A closed model
+has no placement, so its GPU-seconds stay unknown. Operators' placements (priority below 900) go before these.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from ..store import Store
+from .catalogue import REFERENCE_GPU, Hardware, Model, hardware, models
+from .roofline import (
+    HIGH_FACTOR,
+    LOW_FACTOR,
+    largest_batch,
+    rates,
+    reference_factor,
+    replica_gpus,
+)
+
+SEED = "gpu_catalogue"
+SOURCE = "fanlight catalogue"
+SHIPPED_PRIORITY = 1000
+NO_GPU_PRIORITY = 900
+# These answer from accelerators of their own, so that GPU-seconds of an H100 would be wrong for them.
+NO_GPU_HOSTS = r"(?i)(^|\.)(groq\.com|cerebras\.ai|sambanova\.ai)$"
+# From the lowest concurrency in ai-dynamo/aiconfigurator's serving points to vLLM's default max_num_seqs.
+BATCH_LOW, BATCH_HIGH = 4, 256
+
+
+@dataclass(frozen=True, slots=True)
+class RateCard:
+    """A row of gpu_rate_cards, less the times."""
+
+    model: str
+    hardware: str
+    profile: str
+    gpus: int
+    precision: str
+    method: str
+    r_n: float
+    r_u: float
+    r_c: float
+    r_o: float
+    r_a: float
+    r_k: float
+    r_w: float
+    x_u: float
+    x_o: float
+    t_s: float
+    dense_share: float
+    expert_share: float
+    low_factor: float
+    high_factor: float
+    reference_factor: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A row of placements, less the time."""
+
+    priority: int
+    host_pattern: str
+    model_pattern: str
+    model: str
+    hardware: str
+    profile: str
+    batch_low: float
+    batch_high: float
+    source: str
+
+
+def rate_cards() -> list[RateCard]:
+    """One card for each model on each GPU, on as many GPUs as it needs there, in its released precision."""
+    return [_card(model, gpu) for model in models().values() for gpu in hardware().values()]
+
+
+def placements(source: str = SOURCE) -> list[Placement]:
+    """Where calls go by default."""
+    gpu = hardware()[REFERENCE_GPU]
+    elsewhere = Placement(NO_GPU_PRIORITY, NO_GPU_HOSTS, "", "", "", "", BATCH_LOW, BATCH_HIGH, source)
+    return [elsewhere, *(_placement(model, gpu, source) for model in models().values())]
+
+
+def write(store: Store) -> bool:
+    """Writes the catalogue unless this store has it already; says whether it did. May run twice at once."""
+    checksum = _checksum()
+    if _last_checksum(store) == checksum:
+        return False
+    source = f"{SOURCE} {checksum[:12]}"
+    cards, places = rate_cards(), placements(source)
+    epoch = {"valid_from": [0] * len(cards)}
+    store.insert("gpu_rate_cards", {**_columns(cards), **epoch})
+    store.insert("placements", _columns(places))
+    store.command(
+        "DELETE FROM placements WHERE startsWith(source, {prefix:String}) AND source != {source:String}",
+        {"prefix": f"{SOURCE} ", "source": source},
+    )
+    store.insert("schema_seeds", {"name": [SEED], "checksum": [checksum]})
+    return True
+
+
+def profile_name(gpus: int, precision: str) -> str:
+    return f"tp{gpus}-{precision}"
+
+
+def _card(model: Model, gpu: Hardware) -> RateCard:
+    gpus = replica_gpus(model, gpu, model.precision)
+    found = rates(model, gpu, gpus, model.precision)
+    return RateCard(
+        model=model.name,
+        hardware=gpu.name,
+        profile=profile_name(gpus, model.precision),
+        gpus=gpus,
+        precision=model.precision,
+        method="modelled",
+        r_n=found.r_n,
+        r_u=found.r_u,
+        r_c=found.r_c,
+        r_o=found.r_o,
+        r_a=found.r_a,
+        r_k=found.r_k,
+        r_w=found.r_w,
+        x_u=found.x_u,
+        x_o=found.x_o,
+        t_s=found.t_s,
+        dense_share=found.dense_share,
+        expert_share=found.expert_share,
+        low_factor=LOW_FACTOR,
+        high_factor=HIGH_FACTOR,
+        reference_factor=reference_factor(gpu),
+        source=f"roofline; {model.source}; {gpu.source}",
+    )
+
+
+def _placement(model: Model, gpu: Hardware, source: str) -> Placement:
+    gpus = replica_gpus(model, gpu, model.precision)
+    return Placement(
+        priority=SHIPPED_PRIORITY,
+        host_pattern="",
+        model_pattern=model.pattern,
+        model=model.name,
+        hardware=gpu.name,
+        profile=profile_name(gpus, model.precision),
+        batch_low=BATCH_LOW,
+        batch_high=min(BATCH_HIGH, largest_batch(model, gpu, gpus, model.precision)),
+        source=source,
+    )
+
+
+def _columns(rows: "list[RateCard] | list[Placement]") -> dict[str, list[object]]:
+    return {name: [getattr(row, name) for row in rows] for name in type(rows[0]).__slots__}
+
+
+def _checksum() -> str:
+    rows = [_columns(rate_cards()), _columns(placements())]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _last_checksum(store: Store) -> str | None:
+    found = store.query(
+        "SELECT argMax(checksum, applied_at) FROM schema_seeds WHERE name = {name:String}", {"name": SEED}
+    )
+    return found.rows[0][0] or None
