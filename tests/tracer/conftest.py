@@ -6,8 +6,11 @@ import pytest
 
 import fanlight.testing
 from fanlight import _guard, patches
+from fresh_tracer import collector, fresh_tracer, spans
 from mock_provider import Provider, running_provider
 from sdk_drivers import AsyncDriver, Driver, SyncDriver
+
+__all__ = ["collector", "fresh_tracer", "spans"]  # fresh_tracer isolates every test here
 
 
 @pytest.fixture(scope="session")

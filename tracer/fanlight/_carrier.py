@@ -69,7 +69,8 @@ def _context_of(headers: Headers | None, context: Context) -> Context:
 
 
 def _read(headers: Headers) -> dict[str, str]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    items = getattr(headers, "items", None)  # also of email.message.Message, which is no Mapping
+    pairs: Iterable[tuple[str | bytes, str | bytes]] = headers if items is None else items()
     found: dict[str, str] = {}
     for name, value in pairs:
         key = name.decode("latin-1").lower() if isinstance(name, bytes) else str(name).lower()

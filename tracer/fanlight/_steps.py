@@ -20,7 +20,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.util.types import AttributeValue
 
-from fanlight._cascade import Action, Cascade, cascade_in
+from fanlight._cascade import Action, Cascade, cascade_in, remember
 from fanlight._current import detach, finish
 from fanlight._functions import wrap_function
 from fanlight._guard import guard
@@ -175,7 +175,9 @@ def _open_root(name: str, wanted: Action, here: Cascade | None, new: bool) -> Li
         wanted.id = secrets.token_hex(16)
         if here is not None and (new or here.action.source != "automatic"):
             wanted.parent_id = attributes[names.PARENT_ACTION_ID] = here.action.id
-    return start_span(name, "action", attributes=attributes, cascade=Cascade(wanted, hop))
+    span = start_span(name, "action", attributes=attributes, cascade=Cascade(wanted, hop))
+    remember(wanted)
+    return span
 
 
 def as_text(value: object) -> str | None:
