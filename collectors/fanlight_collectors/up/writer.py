@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fanlight_collectors.otlp import SpanBatch, merge_batches
+from fanlight_collectors.otlp.rejects import REJECTS_TABLE, reject_columns
 from fanlight_schema.otel_traces import TABLE
 from fanlight_schema.store import QueryError, Store, StoreError, WriteFailed
 
@@ -42,7 +43,6 @@ class NotStorable(Exception):
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     batch: SpanBatch
-    source: str
     stored: "Future[None]" = field(default_factory=Future)
 
 
@@ -79,10 +79,10 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="fanlight-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, batch: SpanBatch, source: str = "otlp") -> "Future[None]":
+    def submit(self, batch: SpanBatch) -> "Future[None]":
         """A future that is done once the rows are in the store, or holds why they are not (StoreError,
         NotStorable)."""
-        waiting = _Waiting(batch, source)
+        waiting = _Waiting(batch)
         with self._changed:
             if self._closing:
                 raise StoreError("the collector is stopping; send again to the next one")
@@ -143,9 +143,7 @@ class GroupWriter:
     def _insert(self, group: Sequence[_Waiting]) -> None:
         batches = [waiting.batch for waiting in group]
         self._store.insert(TABLE, merge_batches(batches))
-        rejects = _reject_columns(group)
-        if rejects["reason"]:
-            self._store.insert("ingest_rejects", rejects)
+        self._store.insert(REJECTS_TABLE, reject_columns(batches, "otlp"))
         self.counts["inserts"] += 1
         self.counts["requests"] += len(group)
         self.counts["spans_stored"] += sum(batch.rows for batch in batches)
@@ -156,22 +154,3 @@ def _is_of_the_data(error: StoreError) -> bool:
     if isinstance(cause, QueryError):
         return cause.code in _DATA_ERRORS
     return not isinstance(cause, StoreError)  # the driver could not even encode the rows
-
-
-def _reject_columns(group: Sequence[_Waiting]) -> dict[str, list[object]]:
-    """Rows of ingest_rejects: one per request and reason."""
-    rows: list[tuple[str, str, int, str]] = []
-    for waiting in group:
-        reasons = Counter(reject.reason for reject in waiting.batch.rejects)
-        first = {reject.reason: reject for reject in reversed(waiting.batch.rejects)}
-        for reason, count in reasons.items():
-            example = first[reason]
-            sender = f"service {example.service_name!r}, span {example.span_name!r}"
-            detail = f"{example.detail} ({sender}, trace {example.trace_id or 'none'})"
-            rows.append((reason, detail, count, waiting.source))
-        rows += [
-            (f"repaired_{reason}", "", count, waiting.source)
-            for reason, count in waiting.batch.repairs.items()
-        ]
-    names = ("reason", "detail", "count", "source")
-    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
