@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Protocol
+from collections.abc import Callable
 
 from opentelemetry.trace import SpanKind
 
@@ -26,10 +26,7 @@ from fanlight_schema.attributes import RequestOutcome
 clock_ns = time.perf_counter_ns
 
 
-class Inflater(Protocol):
-    """Undoes a content encoding."""
-
-    def decode(self, data: bytes) -> bytes: ...
+Inflate = Callable[[bytes], bytes]  # undoes a content encoding, piece by piece
 
 
 class Request:
@@ -43,7 +40,7 @@ class Request:
         "error_name",
         "first_content_ns",
         "host",
-        "inflater",
+        "inflate",
         "last_byte_ns",
         "path",
         "port",
@@ -62,7 +59,7 @@ class Request:
         self.started_ns = started_ns
         self.status: int | None = None
         self.reader: AnswerReader | None = None
-        self.inflater: Inflater | None = None
+        self.inflate: Inflate | None = None
         self.streamed = False
         self.first_content_ns: int | None = None
         self.last_byte_ns: int | None = None
@@ -73,13 +70,13 @@ class Request:
         self.ended_ns = started_ns
         call.requests.append(self)
 
-    def headers_came(self, status: int, content_type: str, inflater: Inflater | None) -> None:
+    def headers_came(self, status: int, content_type: str, inflate: Inflate | None) -> None:
         """The answer has begun; its body follows."""
         self.status = status
         if status < 400:
             self.reader = reader_for(self.call.endpoint, content_type)
             self.streamed = content_type.startswith("text/event-stream")
-            self.inflater = inflater
+            self.inflate = inflate
 
     def feed(self, chunk: bytes, now_ns: int) -> None:
         """Bytes of the body have passed."""
@@ -126,7 +123,7 @@ class Request:
 
 @guarded
 def _read(request: Request, reader: AnswerReader, chunk: bytes) -> None:
-    reader.feed(chunk if request.inflater is None else request.inflater.decode(chunk))
+    reader.feed(chunk if request.inflate is None else request.inflate(chunk))
 
 
 @guarded

@@ -16,7 +16,7 @@ from fanlight._guard import guarded
 from fanlight._spans import suppressed
 from fanlight.capture.endpoints import Endpoint, deployment_in, endpoint_of
 from fanlight.capture.request import NOTHING_KNOWN, Asked, decode_body, read_request
-from fanlight.patches._call import Call, Inflater, Request, clock_ns
+from fanlight.patches._call import Call, Inflate, Request, clock_ns
 from fanlight.patches._current import Entered, enter_call, leave_call, running_call
 from fanlight.patches._streams import stream_classes
 
@@ -185,10 +185,10 @@ def _is_redirect(response: Any) -> bool:
 def watch_response(module: ModuleType, response: Any, request: Request, *, sync: bool) -> None:
     """Follow the body of a response: at once if it is there, else as it is read."""
     content_type, encoding = _body_headers(response)
-    request.headers_came(response.status_code, content_type, _inflater(module, encoding))
+    request.headers_came(response.status_code, content_type, _inflate(module, encoding))
     content = getattr(response, "_content", None)
     if isinstance(content, bytes):
-        request.inflater = None  # already undone
+        request.inflate = None  # already undone
         request.feed(content, clock_ns())
         request.finish("completed")
         return
@@ -206,9 +206,14 @@ def _body_headers(response: Any) -> tuple[str, str]:
     return content_type.decode("latin-1").lower(), encoding.decode("latin-1").strip().lower()
 
 
-def _inflater(module: ModuleType, encoding: str) -> Inflater | None:
+def _inflate(module: ModuleType, encoding: str) -> Inflate | None:
     """The module's own decoder of a content encoding; it has those that it told the server to use."""
     if not encoding or encoding == "identity":
         return None
-    decoder: Inflater = module._decoders.SUPPORTED_DECODERS[encoding]()
-    return decoder
+    decoder = module._decoders.SUPPORTED_DECODERS[encoding]()
+
+    def inflate(data: bytes) -> bytes:
+        inflated = decoder.decode(data)
+        return inflated if isinstance(inflated, bytes) else b"".join(inflated)  # httpx2 gives it in pieces
+
+    return inflate

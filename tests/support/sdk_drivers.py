@@ -1,0 +1,103 @@
+"""The same scenario on the sync and on the async client: `run` waits where there is something to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import openai
+
+MESSAGES = [
+    {"role": "system", "content": "You are a careful assistant."},
+    {"role": "user", "content": "Say something about the window."},
+]
+
+
+class Driver:
+    """Makes clients and runs what they do; closes them all at the end."""
+
+    client_class: type[Any]
+
+    def __init__(self) -> None:
+        self._closers: list[Callable[[], object]] = []
+
+    def client(self, url: str, **options: Any) -> Any:
+        made = self.client_class(base_url=url, api_key="sk-secret", **options)
+        self._closers.append(lambda: self.run(made.close()))
+        return made
+
+    def close(self) -> None:
+        for closer in self._closers:
+            closer()
+
+    def run(self, value: Any) -> Any:
+        return value
+
+    def take(self, stream: Any, count: int | None = None) -> list[Any]:
+        """The first `count` items of a stream, and then break out of the loop."""
+        raise NotImplementedError
+
+    def within(self, manager: Any, body: Callable[[Any], Any]) -> Any:
+        """Run `body` inside a (sync or async) context manager."""
+        raise NotImplementedError
+
+
+class SyncDriver(Driver):
+    client_class = openai.OpenAI
+
+    def take(self, stream: Any, count: int | None = None) -> list[Any]:
+        taken = []
+        for item in stream:
+            taken.append(item)
+            if len(taken) == count:
+                break
+        return taken
+
+    def within(self, manager: Any, body: Callable[[Any], Any]) -> Any:
+        with manager as value:
+            return body(value)
+
+
+class AsyncDriver(Driver):
+    client_class = openai.AsyncOpenAI
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+
+    def close(self) -> None:
+        super().close()
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    def run(self, value: Any) -> Any:
+        if not inspect.isawaitable(value):
+            return value
+
+        async def waiting() -> Any:
+            return await value
+
+        return self.loop.run_until_complete(waiting())
+
+    def take(self, stream: Any, count: int | None = None) -> list[Any]:
+        async def taking() -> list[Any]:
+            taken = []
+            async for item in stream:
+                taken.append(item)
+                if len(taken) == count:
+                    break
+            return taken
+
+        return self.run(taking())
+
+    def within(self, manager: Any, body: Callable[[Any], Any]) -> Any:
+        value = self.run(manager.__aenter__())
+        try:
+            result = body(value)
+        except BaseException as error:
+            self.run(manager.__aexit__(type(error), error, error.__traceback__))
+            raise
+        self.run(manager.__aexit__(None, None, None))
+        return result

@@ -1,0 +1,94 @@
+"""What fanlight said of calls, in a shape that compares as a whole: no ids, no times, no addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fanlight.testing import Captured, Tree
+from mock_openai import CACHED_TOKENS, REASONING_TOKENS
+from mock_provider import Asked
+
+SHORT = {
+    "gen_ai.usage.input_tokens": "input",
+    "gen_ai.usage.output_tokens": "output",
+    "gen_ai.usage.cache_read.input_tokens": "cached",
+    "gen_ai.usage.cache_write.input_tokens": "cache_write",
+    "gen_ai.usage.reasoning.output_tokens": "reasoning",
+    "gen_ai.request.model": "model",
+    "gen_ai.response.model": "answered_by",
+    "gen_ai.response.finish_reasons": "finish",
+    "gen_ai.request.stream": "stream",
+    "gen_ai.request.max_tokens": "max_tokens",
+    "gen_ai.request.choice.count": "choices",
+    "fanlight.inputs": "inputs",
+    "fanlight.usage.source": "usage",
+    "fanlight.requests": "requests",
+    "fanlight.request.outcome": "outcome",
+    "fanlight.stream.end": "stream_end",
+    "fanlight.stream.chunks": "chunks",
+    "http.response.status_code": "http",
+    "http.request.resend_count": "resend",
+    "error.type": "error",
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A span and those below it: its name, whether it is marked as failed, and what it says."""
+
+    name: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    failed: bool = False
+    below: tuple[Node, ...] = ()
+
+    def but(self, **facts: Any) -> Node:
+        """The same with other facts; None takes one away."""
+        merged = {key: value for key, value in {**self.facts, **facts}.items() if value is not None}
+        return replace(self, facts=merged, failed="error" in merged)
+
+
+def described(captured: Captured) -> list[Node]:
+    """All that was recorded, as trees in the order of their start."""
+    return [_node(tree) for tree in captured.trees()]
+
+
+def _node(tree: Tree) -> Node:
+    facts = {SHORT[key]: value for key, value in tree.span.attributes.items() if key in SHORT}
+    below = tuple(_node(child) for child in tree.children)
+    return Node(tree.name, facts, tree.span.status.name == "ERROR", below)
+
+
+def tokens(truth: Asked) -> dict[str, Any]:
+    """All token kinds of an answer, as its provider knows them."""
+    return {
+        "usage": "reported",
+        "input": truth.input_tokens,
+        "output": truth.output_tokens,
+        "cached": CACHED_TOKENS,
+        "reasoning": REASONING_TOKENS,
+    }
+
+
+def plain_call(truth: Asked, **facts: Any) -> Node:
+    """A chat call of model `m` that took one request and was answered in full."""
+    node = Node(
+        "chat m",
+        {
+            "model": "m",
+            "answered_by": "m-2026",
+            "finish": ("stop",),
+            "requests": 1,
+            "outcome": "answered",
+            "http": 200,
+            **tokens(truth),
+        },
+    )
+    return node.but(**facts)
+
+
+def stream_call(truth: Asked, end: str, **facts: Any) -> Node:
+    """A streamed chat call whose tokens nobody reported: counted from what was seen."""
+    seen = {"usage": "counted", "input": None, "cached": None, "reasoning": None}
+    return plain_call(truth).but(stream=True, stream_end=end, **{**seen, **facts})
