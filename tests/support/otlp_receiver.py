@@ -7,8 +7,10 @@ with OtlpReceiver() as receiver:
 """
 
 import gzip
+import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -43,13 +45,14 @@ class Fault:
 class OtlpReceiver:
     """`url` is its base URL; `requests` and `spans` are what was answered with 200."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.requests: list[Received] = []
         self.refused = 0
+        self.connections: list[socket.socket] = []
         self._faults: list[Fault] = []
         self._always: Fault | None = None
         handler = type("Handler", (_Handler,), {"receiver": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -79,6 +82,13 @@ class OtlpReceiver:
         response.partial_success.rejected_spans = spans
         response.partial_success.error_message = "too old"
         self._faults.append(Fault(body=response.SerializeToString()))
+
+    def drop_connections(self) -> None:
+        """Close every connection from the server's side, as an idle timeout does."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.connections.clear()
 
     def next_fault(self) -> Fault:
         if self._always is not None:
@@ -111,6 +121,10 @@ class OtlpReceiver:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     receiver: OtlpReceiver
+
+    def setup(self) -> None:
+        super().setup()
+        self.receiver.connections.append(self.connection)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))

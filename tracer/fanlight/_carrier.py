@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 from opentelemetry import baggage
 from opentelemetry.context import Context, attach, get_current
@@ -70,7 +71,7 @@ def _context_of(headers: Headers | None, context: Context) -> Context:
 
 def _read(headers: Headers) -> dict[str, str]:
     items = getattr(headers, "items", None)  # also of email.message.Message, which is no Mapping
-    pairs: Iterable[tuple[str | bytes, str | bytes]] = headers if items is None else items()
+    pairs = cast("Iterable[tuple[str | bytes, str | bytes]]", headers if items is None else items())
     found: dict[str, str] = {}
     for name, value in pairs:
         key = name.decode("latin-1").lower() if isinstance(name, bytes) else str(name).lower()

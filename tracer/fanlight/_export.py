@@ -113,6 +113,11 @@ class ExportSink:
             if self._bytes >= WAKE_AT_BYTES and not self._woken:
                 self._wake_worker()
 
+    @property
+    def queued_bytes(self) -> int:
+        """Memory that waiting spans take."""
+        return self._bytes
+
     def flush(self, timeout_s: float) -> bool:
         """Deliver what is queued from the calling thread; True if nothing is left."""
         return self._drain(time.monotonic() + timeout_s, patient=True)

@@ -259,6 +259,7 @@ def _stamp_action(span: LiveSpan) -> None:
 
 
 def _end_twin(span: LiveSpan, twin: trace.Span) -> None:
+    twin.update_name(span.name)
     twin.set_attributes(span.attributes)
     for name, attributes, time_ns in span.events:
         twin.add_event(name, attributes, time_ns)

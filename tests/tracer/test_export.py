@@ -1,0 +1,337 @@
+"""The exporter against a real OTLP server that is well, slow, refusing, or not there."""
+
+import logging
+import socket
+import threading
+import time
+
+import pytest
+
+import fanlight
+from fanlight._config import read_config
+from fanlight._export import ExportCounts, ExportSink
+from fanlight._runtime import runtime
+from fanlight._spans import start_span
+from otlp_receiver import Fault, OtlpReceiver, attributes_of
+
+
+def sink() -> ExportSink:
+    assert isinstance(runtime.sink, ExportSink)
+    return runtime.sink
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def record(count: int, name: str = "s") -> None:
+    for _ in range(count):
+        start_span(name, "tool").end()
+
+
+def test_spans_arrive_without_being_asked_for(
+    collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    fanlight.instrument()
+    record(3)
+    collector.wait_for(3, timeout_s=2)
+    assert runtime.export_url == f"{collector.url}/v1/traces"
+
+
+def test_encoded_span_is_what_the_official_classes_read(collector: OtlpReceiver) -> None:
+    fanlight.instrument()
+    attributes = {
+        "text": "Zoë",
+        "long": "x" * 5_000,
+        "broken": "\ud800",
+        "small": 7,
+        "large": 2**40,
+        "negative": -3,
+        "flag": True,
+        "share": 0.25,
+        "many": ["a", "b"],
+        "numbers": (1, 2_000_000, -1),
+        "empty": "",
+    }
+    span = start_span("chat m", "call", attributes=attributes, start_time_ns=1_000)
+    span.set("too large for OTLP", 2**64)
+    span.error("timeout", "after 3 s")
+    span.end(end_time_ns=2_500)
+    assert fanlight.flush()
+    (got,) = collector.spans
+    found = attributes_of(got)
+    assert {key: found.get(key) for key in attributes} == {
+        **attributes,
+        "broken": "?",
+        "many": ["a", "b"],
+        "numbers": [1, 2_000_000, -1],
+    }
+    assert "too large for OTLP" not in found
+    assert found["error.type"] == "timeout"
+    assert (got.name, got.kind, got.flags) == ("chat m", 1, 0x101)
+    assert (got.start_time_unix_nano, got.end_time_unix_nano) == (1_000, 2_500)
+    assert (got.status.code, got.status.message) == (2, "after 3 s")
+    assert (len(got.trace_id), len(got.span_id), got.parent_span_id) == (16, 8, b"")
+
+
+def test_request_carries_resource_scope_headers_and_gzip(
+    collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=prod,team=a%20b")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20t0ken")
+    fanlight.instrument()
+    record(50)
+    assert fanlight.flush()
+    (received,) = collector.requests
+    assert received.headers["authorization"] == "Bearer t0ken"
+    assert received.headers["content-type"] == "application/x-protobuf"
+    assert received.headers["content-encoding"] == "gzip"
+    (resource_spans,) = received.request.resource_spans
+    resource = {pair.key: pair.value.string_value for pair in resource_spans.resource.attributes}
+    assert resource["service.name"] == "shop"
+    assert resource["deployment.environment"] == "prod"
+    assert resource["team"] == "a b"
+    (scope_spans,) = resource_spans.scope_spans
+    assert (scope_spans.scope.name, scope_spans.scope.version) == ("fanlight", fanlight.__version__)
+
+
+def test_instrument_twice_is_once(collector: OtlpReceiver) -> None:
+    fanlight.instrument()
+    first = runtime.sink
+    fanlight.instrument()
+    assert runtime.sink is first
+    record(1)
+    assert fanlight.flush()
+    assert collector.names == ["s"]
+
+
+def test_uninstrument_delivers_and_stops(collector: OtlpReceiver) -> None:
+    fanlight.instrument()
+    record(1)
+    fanlight.uninstrument()
+    record(1)
+    assert collector.names == ["s"]
+    fanlight.instrument()
+    record(1, "again")
+    assert fanlight.flush()
+    assert collector.names == ["s", "again"]
+
+
+@pytest.mark.parametrize("variable", ["OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"])
+def test_opentelemetrys_switches_are_honoured(
+    collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"}[variable])
+    fanlight.instrument()
+    record(1)
+    assert fanlight.flush()
+    assert collector.spans == []
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_busy_collector_gets_the_spans_once_it_is_well(collector: OtlpReceiver, status: int) -> None:
+    collector.answer(status, times=2)
+    fanlight.instrument()
+    record(10)
+    assert fanlight.flush(timeout_s=5)
+    assert len(collector.spans) == 10
+    assert sink().counts == ExportCounts(ended=10, delivered=10)
+
+
+def test_refused_batch_is_counted_and_not_sent_again(
+    collector: OtlpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    collector.answer(400)
+    fanlight.instrument()
+    record(10)
+    assert fanlight.flush()
+    record(5)
+    assert fanlight.flush()
+    assert len(collector.spans) == 5
+    assert sink().counts == ExportCounts(ended=15, delivered=5, rejected=10)
+    assert [message for message in caplog.messages if "rejected" in message] == [
+        "the collector rejected 10 spans (HTTP 400 Bad Request)"
+    ]
+
+
+def test_partial_success_is_counted(collector: OtlpReceiver) -> None:
+    collector.reject(300)
+    fanlight.instrument()
+    record(1_000)
+    assert fanlight.flush()
+    assert sink().counts == ExportCounts(ended=1_000, delivered=700, rejected=300)
+
+
+def test_too_large_batch_is_sent_in_smaller_ones(collector: OtlpReceiver) -> None:
+    collector.answer(413, times=2)
+    fanlight.instrument()
+    record(200)
+    assert fanlight.flush()
+    assert len(collector.spans) == 200
+    assert len(collector.requests) >= 4
+
+
+def test_app_never_waits_for_a_slow_collector(collector: OtlpReceiver) -> None:
+    collector.always(Fault(delay_s=0.5))
+    fanlight.instrument()
+    record(2_000)  # wakes the exporter, which is then stuck
+    longest_s = 0.0
+    for _ in range(2_000):
+        began = time.perf_counter()
+        record(1)
+        longest_s = max(longest_s, time.perf_counter() - began)
+    assert longest_s < 0.25
+    collector.always(None)
+    assert fanlight.flush(timeout_s=10)
+    assert len(collector.spans) == 4_000
+
+
+def test_burst_of_100_000_spans_arrives_whole(collector: OtlpReceiver) -> None:
+    fanlight.instrument()
+    with fanlight.action("burst", user="u-42"):
+        for number in range(100_000):
+            start_span("chat gpt-4o", "call", attributes={"gen_ai.usage.input_tokens": number}).end()
+    assert fanlight.flush(timeout_s=60)
+    assert sink().counts == ExportCounts(ended=100_001, delivered=100_001)
+    assert len({span.span_id for span in collector.spans}) == 100_001
+
+
+def test_memory_is_bounded_in_bytes_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("FANLIGHT_QUEUE_LIMIT_BYTES", "100000")
+    fanlight.instrument()
+    record(5_000)
+    counts = sink().counts
+    assert counts.ended == 5_000
+    assert 4_000 < counts.dropped < 5_000
+    assert sink().queued_bytes <= 100_000
+
+
+def test_nobody_listening_costs_no_time_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    fanlight.instrument()
+    record(10)
+    counts = sink().counts
+    began = time.perf_counter()
+    assert fanlight.shutdown() is False
+    assert time.perf_counter() - began < 0.5
+    assert counts == ExportCounts(ended=10, dropped=10)
+    assert len(caplog.messages) == 2
+    assert "Is a collector running" in caplog.messages[0]
+    assert caplog.messages[1] == "10 spans could not be delivered before the process ended"
+
+
+def test_hanging_collector_holds_the_end_for_its_timeout_only(
+    collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FANLIGHT_SHUTDOWN_TIMEOUT_S", "0.5")
+    collector.always(Fault(delay_s=5))
+    fanlight.instrument()
+    record(10)
+    began = time.perf_counter()
+    assert fanlight.shutdown() is False
+    assert time.perf_counter() - began < 1.5
+
+
+def test_collector_that_comes_late_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+    fanlight.instrument()
+    record(10)
+    time.sleep(0.2)
+    with OtlpReceiver(port) as receiver:
+        record(10)
+        receiver.wait_for(20, timeout_s=5)
+    assert sink().counts.dropped == 0
+
+
+def test_idle_connection_that_the_collector_closed_loses_nothing(collector: OtlpReceiver) -> None:
+    fanlight.instrument()
+    record(1)
+    assert fanlight.flush()
+    collector.drop_connections()
+    record(1)
+    assert fanlight.flush()
+    assert len(collector.spans) == 2
+
+
+def test_export_is_not_traced(collector: OtlpReceiver) -> None:
+    from fanlight._export import ExportSink as Sink
+    from fanlight._spans import suppressed
+
+    seen: list[bool] = []
+
+    class Spy:
+        def send(self, payload: bytes, timeout_s: float) -> object:
+            from fanlight._http import Outcome
+
+            seen.append(suppressed())
+            return Outcome("delivered")
+
+        def close(self) -> None:
+            return
+
+    made = Sink(Spy, {}, ("fanlight", "0"), queue_limit_bytes=10**6, interval_s=0.01, timeout_s=1)  # type: ignore[arg-type]  # Spy gives object
+    runtime.on, runtime.sink = True, made
+    record(1)
+    while not seen:
+        time.sleep(0.005)
+    record(1)
+    assert fanlight.flush()
+    assert seen[0] is True
+    assert seen[-1] is True
+    assert suppressed() is False
+
+
+def test_threads_lose_nothing(collector: OtlpReceiver) -> None:
+    fanlight.instrument()
+    threads = [threading.Thread(target=record, args=(2_000,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert fanlight.flush(timeout_s=20)
+    assert sink().counts == ExportCounts(ended=16_000, delivered=16_000)
+
+
+def test_unusable_settings_are_reported_and_the_default_stands(caplog: pytest.LogCaptureFixture) -> None:
+    config = read_config(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "5s",
+            "OTEL_EXPORTER_OTLP_HEADERS": "token",
+            "FANLIGHT_QUEUE_LIMIT_BYTES": "-1",
+        }
+    )
+    assert config.traces_url == "http://127.0.0.1:4318/v1/traces"
+    assert config.timeout_s == 10
+    assert config.queue_limit_bytes == 64 * 2**20
+    assert caplog.record_tuples[0] == (
+        "fanlight",
+        logging.WARNING,
+        "OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4318': give a URL, for example http://127.0.0.1:4318; "
+        "fanlight goes on with http://127.0.0.1:4318",
+    )
+    assert len(caplog.messages) == 4
+    assert "token" not in caplog.messages[1]
+
+
+def test_traces_endpoint_is_taken_as_it_is() -> None:
+    config = read_config(
+        {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://c.example/otlp/v1/traces",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://other:4318/",
+        }
+    )
+    assert config.traces_url == "https://c.example/otlp/v1/traces"
+    assert read_config({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1/base/"}).traces_url == (
+        "http://c:1/base/v1/traces"
+    )
