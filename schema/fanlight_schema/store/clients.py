@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .engines import open_client
+from .engines import open_client, reason_of
 from .errors import QueryError, StoreUnavailable
 from .urls import Target
 
@@ -73,13 +73,8 @@ def our_errors(shown: str) -> Iterator[None]:
     except ClickHouseError as exc:
         code = exc.code if isinstance(exc, Error) else None
         if code is None:
-            raise StoreUnavailable(f"{shown} does not answer: {first_line(exc)}") from exc
+            raise StoreUnavailable(f"{shown} does not answer: {reason_of(exc)}") from exc
         raise QueryError(_without_format(str(exc)), code) from exc
-
-
-def first_line(exc: BaseException) -> str:
-    lines = str(exc).splitlines()
-    return lines[0][:300] if lines else type(exc).__name__
 
 
 def _without_format(message: str) -> str:

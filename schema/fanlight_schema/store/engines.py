@@ -6,6 +6,7 @@ Both engines speak through the same client class. A client of the embedded engin
 
 import fcntl
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 # (ClickHouse's default is at most 100 partitions a block).
 SETTINGS = {"max_partitions_per_insert_block": 0}
 CONNECT_TIMEOUT_S = 10
+NETWORK_REASONS = (
+    "Connection refused",
+    "Name or service not known",
+    "timed out",
+    "certificate verify failed",
+)
 ACCESS_CODES = frozenset({192, 193, 194, 497, 516})  # ClickHouse: unknown user, wrong password, access denied
 
 
@@ -43,8 +50,9 @@ def _open_embedded(target: EmbeddedTarget) -> "Client":
         target.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as exc:
         raise StoreUnavailable(f"cannot make the data folder {target.folder}: {exc.strerror}") from exc
+    _refuse_if_held(target.folder)
     try:
-        client = get_client(
+        return get_client(
             interface="chdb",
             path=str(target.folder),
             settings=dict(SETTINGS),
@@ -55,35 +63,39 @@ def _open_embedded(target: EmbeddedTarget) -> "Client":
         raise StoreError("the embedded engine is missing: pip install 'fanlight[collector]'") from exc
     except ClickHouseError as exc:
         raise _why_not_opened(target.folder, str(exc)) from exc
-    return client
 
 
-def _why_not_opened(folder: Path, message: str) -> StoreError:
+def _why_not_opened(folder: Path, message: str) -> StoreUnavailable:
     if "already initialized with path" in message:
         return StoreUnavailable(
             f"cannot open {folder}: this process has another data folder open, and the engine allows one"
         )
-    holder = _holder_of(folder)
-    if holder is not None:
-        return StoreLocked(
-            f"{folder} is open in {holder}; stop it, or go through it with --store http://127.0.0.1:4318"
-        )
-    first_line = message.partition("Stack trace")[0].splitlines()[0]
-    return StoreUnavailable(f"cannot open the data folder {folder}: {first_line}")
+    reason = message.partition("Stack trace")[0].splitlines()[0]
+    return StoreUnavailable(f"cannot open the data folder {folder}: {reason}")
 
 
-def _holder_of(folder: Path) -> str | None:
-    """Who holds the engine's lock on `folder`/status, whose first line is the holder's process id."""
+def _refuse_if_held(folder: Path) -> None:
+    """Raises StoreLocked if another process holds the engine's lock on `folder`/status.
+
+    The engine would find out itself, but prints it on stderr and then fails without a reason. The file's
+    first line is the holder's process id.
+    """
     try:
         with open(folder / "status") as status:
             try:
                 fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 pid = status.readline().removeprefix("PID:").strip()
-                return f"process {pid}" if pid.isdigit() else "another process"
+            else:
+                return
     except OSError:
-        return None
-    return None
+        return
+    if pid == str(os.getpid()):
+        return
+    holder = f"process {pid}" if pid.isdigit() else "another process"
+    raise StoreLocked(
+        f"{folder} is open in {holder}; stop it, or go through it with --store http://127.0.0.1:4318"
+    )
 
 
 def _open_server(target: ServerTarget) -> "Client":
@@ -109,18 +121,14 @@ def _open_server(target: ServerTarget) -> "Client":
         code = exc.code if isinstance(exc, Error) else None
         if code in ACCESS_CODES:
             raise StoreUnavailable(f"{target.shown} refused the log-in; check user and password") from exc
-        raise StoreUnavailable(f"{target.shown} cannot be reached: {_reason(exc)}") from exc
+        raise StoreUnavailable(f"{target.shown} cannot be reached: {reason_of(exc)}") from exc
 
 
-def _reason(exc: Exception) -> str:
-    """What the driver says, less its request URL."""
-    text = str(exc)
-    for known in (
-        "Connection refused",
-        "Name or service not known",
-        "timed out",
-        "certificate verify failed",
-    ):
-        if known in text:
+def reason_of(exc: BaseException) -> str:
+    """Why a driver's error came about, in a few words and without its request URL."""
+    chain = f"{exc} {exc.__cause__}"
+    for known in NETWORK_REASONS:
+        if known in chain:
             return f"{known}; is the server up, and is it ClickHouse's HTTP port?"
-    return text.splitlines()[0][:300] if text else type(exc).__name__
+    lines = str(exc).splitlines()
+    return lines[0][:300] if lines else type(exc).__name__

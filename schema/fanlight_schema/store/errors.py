@@ -12,7 +12,7 @@ class StoreError(Exception):
     """Something about the store; the message is one line for a person."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 - the state, as in HTTP's 503
+class StoreUnavailable(StoreError):
     """The store cannot be reached or opened: wrong address, refused log-in, no such folder."""
 
 
@@ -33,7 +33,7 @@ class QueryError(StoreError):
         self.code = code
 
 
-class WriteFailed(StoreError):  # noqa: N818 - what happened
+class WriteFailed(StoreError):
     """Rows that were not stored; sending them again is safe."""
 
     def __init__(self, table: str, rows: int, reason: str) -> None:

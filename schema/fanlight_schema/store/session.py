@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .clients import ClientPool, first_line, our_errors
+from .clients import ClientPool, our_errors
+from .engines import reason_of
 from .errors import StoreError, WriteFailed
 from .urls import EmbeddedTarget, Target
 
@@ -123,7 +124,7 @@ class Store:
                 )
         except (StoreError, struct.error, OverflowError, TypeError, ValueError) as exc:
             self._types.pop((table, names), None)  # the table may have changed
-            raise WriteFailed(table, rows, first_line(exc)) from exc
+            raise WriteFailed(table, rows, reason_of(exc)) from exc
 
     def _types_of(self, client: "Client", table: str, names: tuple[str, ...]) -> "list[ClickHouseType]":
         known = self._types.get((table, names))
