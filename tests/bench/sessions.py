@@ -1,10 +1,8 @@
 """Sessions to measure with: the recorded ones where they are, else made-up ones of much the same shape."""
 
 import random
-import sys
-from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+import support_path  # noqa: F401
 
 import weka
 

@@ -62,7 +62,7 @@ def run(repeats: int) -> tuple[list[Row], str]:
     rows = []
     for copies in COPIES:
         with embedded_up() as up:
-            send_all(up, list(spans.requests(found, ended_at_s=time.time(), copies=copies)), "identity")
+            send_all(up, list(spans.requests(found, ended_at_s=time.time(), copies=copies)))
             seconds_until_figures_stand(up)
             calls = up.rows("SELECT count() AS n FROM model_calls")[0]["n"]
             rows += [measure(up, view, calls, repeats) for view in VIEWS]

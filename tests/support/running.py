@@ -132,7 +132,7 @@ def _wait_until_healthy(up: Up) -> None:
         if up.process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(f"{up.url}/health", timeout=1):
+            with urllib.request.urlopen(f"{up.url}/healthz", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(POLL_S)
