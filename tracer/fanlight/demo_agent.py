@@ -132,14 +132,16 @@ async def nightly_digest(desk: Desk, topic: str) -> None:
 
 
 async def _research(desk: Desk, question: str, depth: int) -> str:
-    with fanlight.agent("planner"):
-        plan = await desk.ask(desk.planner_model, PLANNER_PROMPT, question)
+    with fanlight.agent("researcher"):
+        with fanlight.agent("planner"):
+            plan = await desk.ask(desk.planner_model, PLANNER_PROMPT, question)
         tasks = [f"{question} / {line}" for line in plan.splitlines() if line.strip()]
         if depth > 1:
             findings = await asyncio.gather(*(_research(desk, task, depth - 1) for task in tasks))
         else:
             findings = await asyncio.gather(*(_work(desk, task) for task in tasks))
-        return await desk.ask_streaming(desk.planner_model, "Summarise:\n" + "\n".join(findings))
+        with fanlight.agent("writer"):
+            return await desk.ask_streaming(desk.planner_model, "Summarise:\n" + "\n".join(findings))
 
 
 async def _work(desk: Desk, task: str, max_rounds: int = 4) -> str:

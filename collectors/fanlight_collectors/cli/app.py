@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fanlight_collectors.cli import schema
+from fanlight_collectors.cli.caret import shorten
 from fanlight_collectors.cli.demo import demo
 from fanlight_collectors.cli.errors import FAILED, UNUSABLE, CommandError, debug_wanted, show_unexpected
 from fanlight_collectors.cli.prose import help_text
@@ -16,7 +17,7 @@ from fanlight_collectors.cli.sql import sql
 from fanlight_collectors.cli.stats import stats
 from fanlight_collectors.cli.trace import trace
 from fanlight_collectors.cli.up import up
-from fanlight_schema.store import StoreError, StoreUnavailable
+from fanlight_schema.store import QueryError, StoreError, StoreUnavailable
 
 HELP = {"help_option_names": ["-h", "--help"]}
 ANY_ARGUMENTS: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -86,6 +87,8 @@ def run_command(arguments: Sequence[str]) -> int:
         return _fail(error, error.exit_code)
     except StoreUnavailable as error:
         return _fail(error, UNUSABLE)
+    except QueryError as error:
+        return _fail(CommandError(shorten(error.message)), FAILED)
     except StoreError as error:
         return _fail(error, FAILED)
     except SystemExit as end:

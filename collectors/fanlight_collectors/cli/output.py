@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -24,6 +25,7 @@ Value: TypeAlias = object  # what JSON holds: None, bool, int, float, str, list,
 PIPED_WIDTH = 200  # columns of a table that goes into a file or a pipe
 MIN_TEXT_WIDTH = 8  # a text column that gets less is not readable; records are
 UNKNOWN = "-"
+GAP = 2  # columns between two columns of a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def show_cells(console: Console, cells: Cells, title: str | None = None) -> None
     if title:
         console.print(Text(title, style="bold"))
     if fits(console.width, cells):
-        console.print(_table(cells))
+        console.print(_table(console.width, cells))
     else:
         _show_records(console, cells)
 
@@ -151,30 +153,43 @@ def show_value(value: Value) -> str:
 
 def fits(width: int, cells: Cells) -> bool:
     """Whether a table of these cells can be shown in so many columns without cutting a number."""
-    return sum(_least_widths(cells)) + 2 * (len(cells.headings) - 1) <= width
+    return sum(_least_widths(cells)) + GAP * (len(cells.headings) - 1) <= width
+
+
+def _natural_widths(cells: Cells) -> list[int]:
+    columns = range(len(cells.headings))
+    headings = [max(map(cell_len, heading.split("\n"))) for heading in cells.headings]
+    return [max([headings[i], *(cell_len(row[i]) for row in cells.rows)]) for i in columns]
 
 
 def _least_widths(cells: Cells) -> list[int]:
-    widths = []
-    for index, (heading, numeric) in enumerate(zip(cells.headings, cells.numeric, strict=True)):
-        widest = max((len(row[index]) for row in cells.rows), default=0)
-        needed = max(max(map(len, heading.split("\n"))), widest)
-        widths.append(needed if numeric else min(needed, max(MIN_TEXT_WIDTH, len(heading))))
+    return [
+        width if numeric else min(width, max(MIN_TEXT_WIDTH, cell_len(heading)))
+        for width, numeric, heading in zip(_natural_widths(cells), cells.numeric, cells.headings, strict=True)
+    ]
+
+
+def _widths(width: int, cells: Cells) -> list[int]:
+    """Columns as wide as they want to be; where that is too much, the widest texts give way first."""
+    widths, least = _natural_widths(cells), _least_widths(cells)
+    while sum(widths) + GAP * (len(widths) - 1) > width:
+        room = [have - need for have, need in zip(widths, least, strict=True)]
+        widest = max((i for i in range(len(widths)) if room[i] > 0), key=lambda i: widths[i])
+        widths[widest] -= 1
     return widths
 
 
-def _table(cells: Cells) -> RichTable:
-    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1))
-    for heading, numeric, least in zip(cells.headings, cells.numeric, _least_widths(cells), strict=True):
-        table.add_column(
-            Text(heading),
-            justify="right" if numeric else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=least,
-        )
+def _table(width: int, cells: Cells) -> RichTable:
+    table = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+    widths = _widths(width, cells)
+    for heading, numeric, wide in zip(cells.headings, cells.numeric, widths, strict=True):
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(Text(heading, style="bold"), justify=justify, width=wide, no_wrap=True)
     for row in cells.rows:
-        table.add_row(*(Text(text, style="dim" if text in (UNKNOWN, "unknown") else "") for text in row))
+        texts = [Text(text, style="dim" if text in (UNKNOWN, "unknown") else "") for text in row]
+        for text, wide in zip(texts, widths, strict=True):
+            text.truncate(wide, overflow="ellipsis")
+        table.add_row(*texts)
     return table
 
 

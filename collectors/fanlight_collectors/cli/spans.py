@@ -50,6 +50,7 @@ class Line:
     facts: str
     role: str  # hidden: stands for spans that are not shown
     error: str = ""
+    note: str = ""  # what deserves a look
 
 
 def build_tree(nodes: Sequence[Node]) -> list[Node]:
@@ -76,9 +77,11 @@ def tree_lines(roots: Sequence[Node], limit: int | None) -> Iterator[Line]:
         if isinstance(node, str):
             yield Line(branch, node, "", "hidden")
             continue
-        yield Line(branch, title(node), facts(node), node.role, node.error)
-        visible = [child for child in node.children if id(child) in shown]
+        yield Line(branch, title(node), facts(node), node.role, node.error, note(node))
         hidden = [child for child in node.children if id(child) not in shown]
+        if len(hidden) == 1 and not hidden[0].children:
+            shown.add(id(hidden.pop()))  # a line that says so would be no shorter
+        visible = [child for child in node.children if id(child) in shown]
         items: list[Node | str] = [*visible, *([_summary(hidden)] if hidden else [])]
         for position, item in reversed(list(enumerate(items))):
             last = position == len(items) - 1
@@ -93,53 +96,54 @@ def title(node: Node) -> str:
 
 
 def facts(node: Node) -> str:
-    """Duration, tokens and retries of a node."""
+    """Duration and tokens of a node."""
     parts = [duration(node.duration_ns / 1e9)]
     if node.input_tokens is not None or node.output_tokens is not None:
         cached = f" ({count(node.cached_tokens)} cached)" if node.cached_tokens else ""
         guess = " (estimated)" if node.estimated else ""
         parts.append(f"{count(node.input_tokens)} in{cached}, {count(node.output_tokens)} out{guess}")
-    if node.requests is not None and node.requests != 1:
-        parts.append("no request" if node.requests == 0 else f"{node.requests} requests")
+    if node.requests == 0:
+        parts.append("no request")
     return "  ".join(parts)
 
 
+def note(node: Node) -> str:
+    """That a call was sent more than once."""
+    return f"{node.requests} requests" if node.requests is not None and node.requests > 1 else ""
+
+
 def _chosen(roots: Sequence[Node], limit: int | None) -> set[int]:
-    """The nodes to show, level by level; where a level is too wide, each parent's errors and first ones."""
-    alarming = _with_errors(roots)
-    chosen: set[int] = set()
+    """The nodes to show: ways to the first errors, then level by level, as many of each parent."""
+    room = sum(root.size() for root in roots) if limit is None else limit
+    chosen = _ways_to_errors(roots, room // 2)
     level = list(roots)
-    while level and (limit is None or len(chosen) < limit):
-        if limit is not None and len(level) > limit - len(chosen):
-            level = _fair_share(level, limit - len(chosen), alarming)
-        chosen.update(id(node) for node in level)
-        level = [child for node in level for child in node.children]
+    while level and len(chosen) < room:
+        fresh = [node for node in level if id(node) not in chosen]
+        chosen.update(id(node) for node in _fair_share(fresh, room - len(chosen)))
+        level = [child for node in level if id(node) in chosen for child in node.children]
     return chosen
 
 
-def _fair_share(level: Sequence[Node], room: int, alarming: set[int]) -> list[Node]:
-    """`room` nodes of a level, as many of each parent's as of another's, those with errors first."""
+def _fair_share(level: Sequence[Node], room: int) -> list[Node]:
     rank: Counter[str] = Counter()
     ranked = []
-    for position, node in enumerate(sorted(level, key=lambda node: id(node) not in alarming)):
+    for position, node in enumerate(level):
         ranked.append((rank[node.parent_id], position, node))
         rank[node.parent_id] += 1
     return [node for _, _, node in sorted(ranked, key=lambda entry: entry[:2])[:room]]
 
 
-def _with_errors(roots: Sequence[Node]) -> set[int]:
-    """The nodes that have an error or stand above one."""
-    order: list[Node] = []
-    waiting = list(roots)
+def _ways_to_errors(roots: Sequence[Node], room: int) -> set[int]:
+    """The nodes with errors and all above them, the first ones first, while there is room."""
+    chosen: set[int] = set()
+    waiting: list[tuple[Node, tuple[int, ...]]] = [(root, ()) for root in reversed(roots)]
     while waiting:
-        node = waiting.pop()
-        order.append(node)
-        waiting += node.children
-    found: set[int] = set()
-    for node in reversed(order):  # children come after their parent
-        if node.error or any(id(child) in found for child in node.children):
-            found.add(id(node))
-    return found
+        node, above = waiting.pop()
+        way = (*above, id(node))
+        if node.error and len(chosen.union(way)) <= room:
+            chosen.update(way)
+        waiting += [(child, way) for child in reversed(node.children)]
+    return chosen
 
 
 def _summary(hidden: Sequence[Node]) -> str:

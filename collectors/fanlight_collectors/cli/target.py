@@ -5,11 +5,15 @@ from typing import Annotated, Protocol, TypeAlias
 
 import typer
 
+from fanlight_collectors.cli.caret import shorten
 from fanlight_collectors.cli.errors import unusable
 from fanlight_collectors.cli.output import Rows, parse_rows
 from fanlight_collectors.config import DEFAULT_FOLDER, DEFAULT_LISTEN
+from fanlight_schema.store import QueryError, StoreError, open_store
 
 DATA_FOLDER = DEFAULT_FOLDER
+MISSING_NAME = frozenset({47, 60, 81})  # ClickHouse: unknown identifier, table, database
+FIX = "run `fanlight schema apply`, or restart the up that holds it"
 UP_URL = f"http://{DEFAULT_LISTEN}"
 
 
@@ -39,8 +43,15 @@ class Reader(Protocol):
 
 
 def read_rows(reader: Reader, sql: str) -> Rows:
-    """The rows of a SELECT."""
-    return parse_rows(reader.query_bytes(sql, "JSONCompact"))
+    """The rows of a SELECT of ours; CommandError where the store lacks a view or column that it names."""
+    try:
+        return parse_rows(reader.query_bytes(sql, "JSONCompact"))
+    except QueryError as error:
+        if error.code in MISSING_NAME:
+            raise unusable(
+                f"{reader.shown} is not as this fanlight needs it ({shorten(error.message)}); {FIX}"
+            ) from error
+        raise
 
 
 def open_reader(store: str | None) -> Reader:
@@ -74,12 +85,13 @@ class DirectReader:
     """Reads a store that is opened in this process."""
 
     def __init__(self, url: str) -> None:
-        from fanlight_schema.store import open_store
-
         folder = Path(url.removeprefix("chdb://"))
         if url.startswith("chdb://") and not folder.is_dir():
             raise unusable(f"there is no data folder {folder}; `fanlight up --data {folder}` makes one")
-        self._store = open_store(url, create=False)
+        try:
+            self._store = open_store(url, create=False)
+        except StoreError as error:
+            raise unusable(str(error)) from error
         self.shown = self._store.url
 
     def query_bytes(self, sql: str, output_format: str) -> bytes:

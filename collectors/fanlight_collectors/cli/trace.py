@@ -102,6 +102,8 @@ def _text(line: Line) -> Text:
     text.append(line.title, style="red" if line.error else STYLES.get(line.role, ""))
     if line.error:
         text.append(f"  {line.error}", style="bold red")
+    if line.note:
+        text.append(f"  {line.note}", style="yellow")
     return text.append(f"  {line.facts}", style="dim")
 
 
