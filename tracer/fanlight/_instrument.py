@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import platform
 import sys
 import threading
@@ -13,6 +12,7 @@ from opentelemetry import trace
 
 from fanlight import _guard
 from fanlight._config import Config, read_config
+from fanlight._exits import ExitHook
 from fanlight._export import ExportSink, Sender
 from fanlight._guard import guard, guarded
 from fanlight._provider import app_tracer, provider_resource, use_provider
@@ -21,7 +21,7 @@ from fanlight._runtime import runtime
 T = TypeVar("T")
 
 _lock = threading.RLock()
-_hooked = False
+_exit_hook: ExitHook | None = None
 
 
 @guarded
@@ -83,7 +83,7 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
 
 
 def _start_export(config: Config) -> None:
-    global _hooked
+    global _exit_hook
     app_tracer()  # so that the resource is the app's where it has one
     runtime.export_url = config.traces_url
     runtime.shutdown_timeout_s = config.shutdown_timeout_s
@@ -95,9 +95,8 @@ def _start_export(config: Config) -> None:
         interval_s=config.export_interval_s,
         timeout_s=config.timeout_s,
     )
-    if not _hooked:
-        _hooked = True
-        atexit.register(shutdown)
+    if _exit_hook is None:
+        _exit_hook = ExitHook(shutdown)
 
 
 def _make_sender(config: Config) -> Callable[[], Sender]:
