@@ -9,11 +9,13 @@ sessions spread evenly over the days before `ended_at_s`.
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import support_path  # noqa: F401
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 import weka
 from fanlight_schema import attributes as names
@@ -21,17 +23,25 @@ from fanlight_schema import attributes as names
 SPANS_PER_REQUEST = 512  # OTEL_BSP_MAX_EXPORT_BATCH_SIZE's default
 DAYS = 7.0
 
-Value = str | int | bool | Sequence[str]
+Value = str | int | bool | tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Open:
+    """A span that has begun; `ended` of its trace makes the bytes of it."""
+
+    span: Span
+    attributes: Mapping[str, Value]
 
 
 @dataclass(slots=True)
 class Writer:
-    """Turns sessions into spans; ids are drawn from `chance`, so two writers of one seed write the same."""
+    """Turns sessions into serialised spans; two writers of one seed write the same ids."""
 
     pad_to: int = 0  # attributes that each span gets at least
     chance: random.Random = field(default_factory=random.Random)
 
-    def session(self, session: weka.Session, user: str, starts_s: float) -> Iterator[Span]:
+    def session(self, session: weka.Session, user: str, starts_s: float) -> Iterator[bytes]:
         now_s = starts_s
         for action in session.actions:
             trace_id = self.chance.randbytes(16)
@@ -46,7 +56,7 @@ class Writer:
             }
             trace = _Trace(self, trace_id, shared, now_s)
             root = trace.span("user_turn", Span.SPAN_KIND_INTERNAL, b"", 0, {names.ROLE: "action"})
-            yield from trace.steps(action.steps, root.span_id, 0)
+            yield from trace.steps(action.steps, root.span.span_id, 0)
             yield trace.ended(root)
             now_s = trace.now_s
 
@@ -58,7 +68,7 @@ class _Trace:
     shared: Mapping[str, Value]
     now_s: float
 
-    def steps(self, steps: Iterable[weka.Step], parent: bytes, hop: int) -> Iterator[Span]:
+    def steps(self, steps: Iterable[weka.Step], parent: bytes, hop: int) -> Iterator[bytes]:
         for step in steps:
             if isinstance(step, weka.Call):
                 yield from self.call(step, parent, hop)
@@ -71,10 +81,10 @@ class _Trace:
                 agent = self.span(
                     f"invoke_agent {step.name}", Span.SPAN_KIND_INTERNAL, parent, hop, attributes
                 )
-                yield from self.steps(step.steps, agent.span_id, hop + 1)
+                yield from self.steps(step.steps, agent.span.span_id, hop + 1)
                 yield self.ended(agent)
 
-    def call(self, call: weka.Call, parent: bytes, hop: int) -> Iterator[Span]:
+    def call(self, call: weka.Call, parent: bytes, hop: int) -> Iterator[bytes]:
         span = self.span(f"chat {call.model}", Span.SPAN_KIND_CLIENT, parent, hop, _call_attributes(call))
         self.now_s += call.duration_s
         yield self.ended(span)
@@ -87,23 +97,24 @@ class _Trace:
             tool = self.span("execute_tool recorded_tool", Span.SPAN_KIND_INTERNAL, parent, hop, attributes)
             yield self.ended(tool)
 
-    def span(self, name: str, kind: int, parent: bytes, hop: int, own: Mapping[str, Value]) -> Span:
+    def span(self, name: str, kind: int, parent: bytes, hop: int, own: Mapping[str, Value]) -> Open:
         attributes = {**self.shared, **own, names.HOP: hop}
         padding = {f"app.label_{n}": f"value {n}" for n in range(self.writer.pad_to - len(attributes))}
-        return Span(
+        span = Span(
             trace_id=self.trace_id,
             span_id=self.writer.chance.randbytes(8),
             parent_span_id=parent,
             name=name,
             kind=kind,
             start_time_unix_nano=int(self.now_s * 1e9),
-            attributes=[_attribute(key, value) for key, value in (attributes | padding).items()],
         )
+        return Open(span, attributes | padding)
 
-    def ended(self, span: Span) -> Span:
+    def ended(self, begun: Open) -> bytes:
         self.now_s += 0.001
-        span.end_time_unix_nano = int(self.now_s * 1e9)
-        return span
+        begun.span.end_time_unix_nano = int(self.now_s * 1e9)
+        attributes = [_attribute(key, value) for key, value in begun.attributes.items()]
+        return begun.span.SerializeToString() + b"".join(attributes)
 
 
 def requests(
@@ -111,7 +122,7 @@ def requests(
 ) -> Iterator[bytes]:
     """Serialised OTLP requests of SPANS_PER_REQUEST spans; each session `copies` times, as a user each."""
     writer = Writer(pad_to, random.Random(seed))
-    batch: list[Span] = []
+    batch: list[bytes] = []
     for number, (session, copy) in enumerate((s, c) for c in range(copies) for s in sessions):
         age_s = DAYS * 86_400 * (1 - number / (len(sessions) * copies))
         length_s = sum(call.duration_s + 0.01 for call in session.calls())
@@ -132,7 +143,7 @@ def _call_attributes(call: weka.Call) -> dict[str, Value]:
         names.REQUEST_STREAM: call.streamed,
         names.RESPONSE_MODEL: call.model,
         names.RESPONSE_ID: f"chatcmpl-{call.key}",
-        names.RESPONSE_FINISH_REASONS: ["tool_calls" if call.used_tools else "stop"],
+        names.RESPONSE_FINISH_REASONS: ("tool_calls" if call.used_tools else "stop",),
         names.INPUT_TOKENS: call.input_tokens,
         names.OUTPUT_TOKENS: call.output_tokens,
         names.CACHE_READ_TOKENS: call.cached_tokens,
@@ -146,24 +157,44 @@ def _call_attributes(call: weka.Call) -> dict[str, Value]:
     }
 
 
-def _attribute(key: str, value: Value) -> KeyValue:
+@lru_cache(maxsize=10_000, typed=True)
+def _attribute(key: str, value: Value) -> bytes:
+    """A span's attribute with its tag: parts of a message that are strung together are the message."""
+    pair = KeyValue(key=key, value=_any_value(value)).SerializeToString()
+    return _field(Span.ATTRIBUTES_FIELD_NUMBER, pair)
+
+
+def _any_value(value: Value) -> AnyValue:
     if isinstance(value, bool):
-        return KeyValue(key=key, value=AnyValue(bool_value=value))
+        return AnyValue(bool_value=value)
     if isinstance(value, int):
-        return KeyValue(key=key, value=AnyValue(int_value=value))
+        return AnyValue(int_value=value)
     if isinstance(value, str):
-        return KeyValue(key=key, value=AnyValue(string_value=value))
-    items = ArrayValue(values=[AnyValue(string_value=item) for item in value])
-    return KeyValue(key=key, value=AnyValue(array_value=items))
+        return AnyValue(string_value=value)
+    return AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=item) for item in value]))
 
 
-def _request(spans: Sequence[Span]) -> bytes:
-    request = ExportTraceServiceRequest()
-    resource_spans = request.resource_spans.add()
-    resource_spans.resource.attributes.extend(
-        [_attribute("service.name", "bench"), _attribute("telemetry.sdk.language", "python")]
+def _request(spans: Iterable[bytes]) -> bytes:
+    own = {"service.name": "bench", "telemetry.sdk.language": "python"}
+    resource = Resource(attributes=[KeyValue(key=k, value=_any_value(v)) for k, v in own.items()])
+    scope = InstrumentationScope(name="fanlight")
+    scope_spans = _field(ScopeSpans.SCOPE_FIELD_NUMBER, scope.SerializeToString()) + b"".join(
+        _field(ScopeSpans.SPANS_FIELD_NUMBER, span) for span in spans
     )
-    scope_spans = resource_spans.scope_spans.add()
-    scope_spans.scope.name = "fanlight"
-    scope_spans.spans.extend(spans)
-    return request.SerializeToString()
+    resource_spans = _field(ResourceSpans.RESOURCE_FIELD_NUMBER, resource.SerializeToString()) + _field(
+        ResourceSpans.SCOPE_SPANS_FIELD_NUMBER, scope_spans
+    )
+    return _field(ExportTraceServiceRequest.RESOURCE_SPANS_FIELD_NUMBER, resource_spans)
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    """A length-delimited field of a protobuf message."""
+    return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
+
+
+def _varint(number: int) -> bytes:
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*digits, number])
