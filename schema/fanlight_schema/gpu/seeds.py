@@ -92,8 +92,8 @@ def write(store: Store) -> bool:
     source = f"{SOURCE} {checksum[:12]}"
     cards, places = rate_cards(), placements(source)
     epoch = {"valid_from": [0] * len(cards)}
-    store.insert("gpu_rate_cards", {**_columns(cards), **epoch})
-    store.insert("placements", _columns(places))
+    store.insert("gpu_rate_cards", {**columns(cards), **epoch})
+    store.insert("placements", columns(places))
     store.command(
         "DELETE FROM placements WHERE startsWith(source, {prefix:String}) AND source != {source:String}",
         {"prefix": f"{SOURCE} ", "source": source},
@@ -150,12 +150,13 @@ def _placement(model: Model, gpu: Hardware, source: str) -> Placement:
     )
 
 
-def _columns(rows: "list[RateCard] | list[Placement]") -> dict[str, list[object]]:
+def columns(rows: "list[RateCard] | list[Placement]") -> dict[str, list[object]]:
+    """Rows as the columns that Store.insert takes."""
     return {name: [getattr(row, name) for row in rows] for name in type(rows[0]).__slots__}
 
 
 def _checksum() -> str:
-    rows = [_columns(rate_cards()), _columns(placements())]
+    rows = [columns(rate_cards()), columns(placements())]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 

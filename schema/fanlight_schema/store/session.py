@@ -124,7 +124,8 @@ class Store:
                 )
         except (StoreError, struct.error, OverflowError, TypeError, ValueError) as exc:
             self._types.pop((table, names), None)  # the table may have changed
-            raise WriteFailed(table, rows, reason_of(exc)) from exc
+            reason = str(exc) if isinstance(exc, StoreError) else reason_of(exc)
+            raise WriteFailed(table, rows, reason) from exc
 
     def _types_of(self, client: "Client", table: str, names: tuple[str, ...]) -> "list[ClickHouseType]":
         known = self._types.get((table, names))
