@@ -207,6 +207,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is none."""
+
 
 def serve() -> None:
     """Serve until the parent closes our standard input."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,10 @@ class Driver:
 
     def run(self, value: Any) -> Any:
         return value
+
+    def collect_garbage(self) -> None:
+        """What is out of reach is gone afterwards, and what its finalisers had to do is done."""
+        gc.collect()
 
     def take(self, stream: Any, count: int | None = None) -> list[Any]:
         """The first `count` items of a stream, and then break out of the loop."""
@@ -71,6 +76,12 @@ class AsyncDriver(Driver):
         super().close()
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+
+    def collect_garbage(self) -> None:
+        for _ in range(3):  # a generator's finaliser is a task of the loop, and may free the next one
+            gc.collect()
+            self.run(asyncio.sleep(0.01))
+        gc.collect()
 
     def run(self, value: Any) -> Any:
         if not inspect.isawaitable(value):

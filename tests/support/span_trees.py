@@ -91,4 +91,4 @@ def plain_call(truth: Asked, **facts: Any) -> Node:
 def stream_call(truth: Asked, end: str, **facts: Any) -> Node:
     """A streamed chat call whose tokens nobody reported: counted from what was seen."""
     seen = {"usage": "counted", "input": None, "cached": None, "reasoning": None}
-    return plain_call(truth).but(stream=True, stream_end=end, **{**seen, **facts})
+    return plain_call(truth).but(**{"stream": True, "stream_end": end, **seen, **facts})

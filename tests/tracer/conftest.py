@@ -31,6 +31,7 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
 @pytest.fixture
 def captured() -> Iterator[fanlight.testing.Captured]:
     """Every client is patched, spans are kept here, and an error of the tracer fails the test."""
+    patches.end_open_calls()  # what another test holds open
     patches.install_all()
     _guard.raise_errors(True)
     with fanlight.testing.capture() as spans:

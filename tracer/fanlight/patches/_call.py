@@ -192,6 +192,7 @@ class Call:
 
     def discard(self) -> None:
         """It was no call after all (a redirect): leave no trace."""
+        self.span.ended = True  # so that it is never exported
         open_calls.pop(id(self), None)
 
     def wall_ns(self, at_clock_ns: int) -> int:

@@ -159,14 +159,16 @@ def _own_send(module: ModuleType, message: Any, endpoint: Endpoint) -> Send | No
     """A request outside any operation is a call of its own, if its body is what the endpoint takes."""
     if suppressed():
         return None
-    asked = _asked(message, endpoint)
+    asked = _asked(module, message, endpoint)
     if asked is None:
         return None
     return Send(module, message, endpoint, Call(endpoint, asked), own_call=True)
 
 
-def _asked(message: Any, endpoint: Endpoint) -> Asked | None:
-    content = getattr(message, "_content", None)  # not there while a body is still to be streamed
+def _asked(module: ModuleType, message: Any, endpoint: Endpoint) -> Asked | None:
+    content = getattr(message, "_content", None)
+    if content is None and isinstance(message.stream, module.ByteStream):
+        content = b"".join(message.stream)  # a redirect: the first request's body, which can be read again
     body = decode_body(content) if isinstance(content, bytes) else None
     if body is not None and endpoint.fits(body):
         asked = read_request(body, endpoint.operation)

@@ -1,0 +1,254 @@
+"""Calls that take several requests, or fail: every physical request is seen, the call is counted once."""
+
+import asyncio
+from typing import Any
+
+import openai
+import pytest
+
+from fanlight.testing import Captured
+from mock_provider import Asked, Fault, Provider
+from sdk_drivers import MESSAGES, AsyncDriver, Driver, SyncDriver
+from span_trees import Node, described, plain_call, tokens
+
+QUICKLY = {"retry-after-ms": "1"}  # the SDK's own, so that a retry does not wait half a second
+FAILED = Fault(status=500, headers=QUICKLY)
+
+
+def request_node(provider_url: str, resend: int, **facts: Any) -> Node:
+    """One request of a call that took several."""
+    path = provider_url.split("/", 3)[3]
+    return Node(f"POST /{path}/chat/completions").but(model="m", resend=resend, **facts)
+
+
+def answered_request(url: str, resend: int, truth: Asked) -> Node:
+    return request_node(
+        url,
+        resend,
+        http=200,
+        outcome="answered",
+        answered_by="m-2026",
+        finish=("stop",),
+        **tokens(truth),
+    )
+
+
+def create(driver: Driver, url: str, **options: Any) -> Any:
+    client = driver.client(url, **options)
+    return driver.run(client.chat.completions.create(model="m", messages=MESSAGES))
+
+
+@pytest.mark.parametrize("status", [500, 502, 408, 409])
+def test_every_try_of_a_retried_call_is_a_child(
+    provider: Provider, driver: Driver, captured: Captured, status: int
+) -> None:
+    url = provider.scenario(Fault(status=status, headers=QUICKLY), FAILED, Fault())
+    create(driver, url)
+    truth = provider.truth(url, expect=3)
+    assert [asked.status for asked in truth] == [status, 500, 200]
+    outcome = "unknown" if status >= 500 else "refused"
+    assert described(captured) == [
+        Node(
+            "chat m",
+            plain_call(truth[2]).but(requests=3, outcome=None, http=None).facts,
+            below=(
+                request_node(url, 0, http=status, outcome=outcome, error=str(status)),
+                request_node(url, 1, http=500, outcome="unknown", error="500"),
+                answered_request(url, 2, truth[2]),
+            ),
+        )
+    ]
+
+
+def test_a_rate_limited_try_was_refused(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario(Fault(status=429, headers={"retry-after": "0.05"}), Fault())
+    create(driver, url)
+    truth = provider.truth(url, expect=2)
+    (call,) = described(captured)
+    assert call.below == (
+        request_node(url, 0, http=429, outcome="refused", error="429"),
+        answered_request(url, 1, truth[1]),
+    )
+
+
+def test_back_off_is_no_request_time(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario(Fault(status=429, headers={"retry-after": "0.3"}), Fault(delay_s=0.1))
+    create(driver, url)
+    first, second = sorted(captured.with_role("request"), key=lambda span: span.start_time_ns)
+    (call,) = captured.with_role("call")
+    assert first.end_time_ns - first.start_time_ns < 0.2e9
+    assert second.start_time_ns - first.end_time_ns > 0.25e9
+    assert 0.1e9 <= second.end_time_ns - second.start_time_ns < 0.3e9
+    assert call.start_time_ns <= first.start_time_ns
+    assert call.end_time_ns == second.end_time_ns
+
+
+def test_a_call_that_is_never_answered_fails(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario(FAILED)
+    with pytest.raises(openai.InternalServerError):
+        create(driver, url)
+    assert len(provider.truth(url, expect=3)) == 3
+    failed = {"http": 500, "outcome": "unknown", "error": "500"}
+    assert described(captured) == [
+        Node(
+            "chat m",
+            {"model": "m", "requests": 3, "error": "InternalServerError"},
+            failed=True,
+            below=tuple(request_node(url, number, **failed) for number in range(3)),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "outcome"),
+    [
+        (400, openai.BadRequestError, "refused"),
+        (401, openai.AuthenticationError, "refused"),
+        (429, openai.RateLimitError, "refused"),
+        (500, openai.InternalServerError, "unknown"),
+        (503, openai.InternalServerError, "refused"),
+    ],
+)
+def test_a_refused_call_is_one_failed_span(
+    provider: Provider,
+    driver: Driver,
+    captured: Captured,
+    status: int,
+    error: type[Exception],
+    outcome: str,
+) -> None:
+    url = provider.scenario(Fault(status=status))
+    with pytest.raises(error):
+        create(driver, url, max_retries=0)
+    assert described(captured) == [
+        Node("chat m").but(model="m", requests=1, http=status, outcome=outcome, error=error.__name__)
+    ]
+
+
+def test_a_reset_connection_is_a_request(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario(Fault(reset=True), Fault())
+    create(driver, url)
+    truth = provider.truth(url, expect=2)
+    assert [asked.status for asked in truth] == [None, 200]
+    (call,) = described(captured)
+    assert call.facts["requests"] == 2
+    first, second = call.below
+    assert first.facts["outcome"] == "unknown"
+    assert first.facts["error"] in ("ReadError", "RemoteProtocolError")
+    assert second == answered_request(url, 1, truth[1])
+
+
+def test_a_refused_connection_reached_no_one(provider: Provider, driver: Driver, captured: Captured) -> None:
+    with pytest.raises(openai.APIConnectionError):
+        create(driver, "http://127.0.0.1:1/v1", max_retries=0)
+    assert described(captured) == [
+        Node("chat m").but(model="m", requests=1, outcome="refused", error="APIConnectionError")
+    ]
+
+
+def test_a_timeout_leaves_the_answer_unknown(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario(Fault(delay_s=0.5))
+    with pytest.raises(openai.APITimeoutError):
+        create(driver, url, max_retries=0, timeout=0.1)
+    (call,) = captured.with_role("call")
+    assert described(captured) == [
+        Node("chat m").but(model="m", requests=1, outcome="unknown", error="APITimeoutError")
+    ]
+    assert 0.09e9 < call.end_time_ns - call.start_time_ns < 0.4e9
+
+
+def test_every_try_that_times_out_is_a_request(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario(Fault(delay_s=0.3))
+    with pytest.raises(openai.APITimeoutError):
+        create(driver, url, max_retries=1, timeout=0.05)
+    assert len(provider.truth(url, expect=2)) == 2
+    (call,) = described(captured)
+    assert call.facts["requests"] == 2
+    assert [node.facts["error"] for node in call.below] == ["ReadTimeout", "ReadTimeout"]
+    assert [node.facts["outcome"] for node in call.below] == ["unknown", "unknown"]
+
+
+def test_a_slow_answer_is_as_long_as_it_took(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario(Fault(delay_s=0.3))
+    create(driver, url)
+    (call,) = captured.spans
+    assert 0.3e9 <= call.end_time_ns - call.start_time_ns < 0.6e9
+
+
+def test_a_redirect_is_no_second_inference(provider: Provider, driver: Driver, captured: Captured) -> None:
+    target = provider.scenario()
+    url = provider.scenario(Fault(status=307, headers={"location": f"{target}/chat/completions"}))
+    create(driver, url)
+    (truth,) = provider.truth(target, expect=1)
+    assert described(captured) == [plain_call(truth)]
+
+
+@pytest.mark.parametrize("by_timeout", [False, True], ids=["cancel", "wait_for"])
+def test_a_cancelled_call_ends_its_span(provider: Provider, captured: Captured, by_timeout: bool) -> None:
+    url = provider.scenario(Fault(delay_s=0.5))
+
+    async def cancelling() -> None:
+        async with openai.AsyncOpenAI(base_url=url, api_key="k") as client:
+            asking = client.chat.completions.create(model="m", messages=MESSAGES)  # type: ignore[call-overload]
+            if by_timeout:
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(asking, 0.1)
+                return
+            task = asyncio.ensure_future(asking)
+            await asyncio.sleep(0.1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(cancelling())
+    assert described(captured) == [
+        Node("chat m").but(model="m", requests=1, outcome="unknown", error="CancelledError")
+    ]
+
+
+def test_a_retry_inside_the_transport_is_a_request_too(provider: Provider, captured: Captured) -> None:
+    base_client = openai._base_client
+    httpx = getattr(base_client, "httpx2", None) or base_client.httpx  # type: ignore[attr-defined]
+    url = provider.scenario(Fault(status=503), Fault())
+
+    class Retrying(httpx.BaseTransport):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            self.below = httpx.HTTPTransport()
+
+        def handle_request(self, request: Any) -> Any:
+            response = self.below.handle_request(request)
+            if response.status_code == 503:
+                response.close()
+                response = self.below.handle_request(request)
+            return response
+
+        def close(self) -> None:
+            self.below.close()
+
+    driver = SyncDriver()
+    create(driver, url, http_client=httpx.Client(transport=Retrying()))
+    driver.close()
+    truth = provider.truth(url, expect=2)
+    (call,) = described(captured)
+    assert call.facts["requests"] == 2
+    assert call.below == (
+        request_node(url, 0, http=503, outcome="refused", error="503"),
+        answered_request(url, 1, truth[1]),
+    )
+
+
+def test_a_failed_validation_sends_nothing_and_says_so(provider: Provider, captured: Captured) -> None:
+    url = provider.scenario()
+    driver = AsyncDriver()
+    client = driver.client(url, max_retries=0)
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("not today")
+
+    client._prepare_options = refuse
+    with pytest.raises(ValueError, match="not today"):
+        driver.run(client.chat.completions.create(model="m", messages=MESSAGES))
+    driver.close()
+    assert described(captured) == [Node("chat m").but(model="m", requests=0, error="ValueError")]
