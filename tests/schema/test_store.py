@@ -63,6 +63,11 @@ def test_a_batch_over_two_hundred_days_and_one_time_far_off_is_stored_whole(stor
     assert count(store, "otel_traces") == 201
 
 
+def test_impossible_times_do_not_reject_a_batch(store: Store) -> None:
+    store.insert("otel_traces", spans([-1, 0, NOON_NS, 2**63 - 1, -(2**63)]))
+    assert count(store, "otel_traces") == 5
+
+
 def test_a_block_that_is_sent_again_is_stored_once(store: Store) -> None:
     block = spans([NOON_NS, NOON_NS + 1])
     store.insert("otel_traces", block)

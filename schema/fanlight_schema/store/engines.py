@@ -4,7 +4,6 @@ Both engines speak through the same client class. A client of the embedded engin
 (its handle is locked), so a Store keeps a few of them; opening a further one takes 16 ms.
 """
 
-import fcntl
 import logging
 import os
 from pathlib import Path
@@ -80,6 +79,8 @@ def _refuse_if_held(folder: Path) -> None:
     The engine would find out itself, but prints it on stderr and then fails without a reason. The file's
     first line is the holder's process id.
     """
+    import fcntl  # absent on Windows, where there is no embedded engine either
+
     try:
         with open(folder / "status") as status:
             try:
