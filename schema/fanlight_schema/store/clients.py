@@ -27,8 +27,10 @@ class ClientPool:
 
     @contextmanager
     def lend(self, *, keep: bool = True) -> Iterator["Client"]:
-        """A client for the length of the block; `keep=False` takes a new one and closes it after use, session
-        and all. It must be a new one: with its last client the embedded engine lets go of the folder's lock."""
+        """A client for the length of the block; `keep=False` opens one and closes it after use, session and all.
+
+        That one must be new: with its last client the embedded engine lets go of the folder's lock.
+        """
         client = self._take() if keep else self._open()
         try:
             yield client
