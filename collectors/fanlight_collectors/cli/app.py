@@ -11,6 +11,7 @@ from fanlight_collectors.cli import schema
 from fanlight_collectors.cli.caret import shorten
 from fanlight_collectors.cli.demo import demo
 from fanlight_collectors.cli.errors import FAILED, UNUSABLE, CommandError, debug_wanted, show_unexpected
+from fanlight_collectors.cli.import_files import import_
 from fanlight_collectors.cli.prose import help_text
 from fanlight_collectors.cli.run import run
 from fanlight_collectors.cli.sql import sql
@@ -49,6 +50,7 @@ _add(app, run, **ANY_ARGUMENTS)
 _add(app, stats)
 _add(app, trace)
 _add(app, sql)
+_add(app, import_, "import")
 app.add_typer(schema_app)
 _add(schema_app, schema.apply)
 _add(schema_app, schema.status)

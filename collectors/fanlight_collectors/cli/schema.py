@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.output import Cells, show_cells, terminal, write_text
-from fanlight_collectors.cli.target import DATA_FOLDER, StoreOption, store_url
+from fanlight_collectors.cli.target import DATA_FOLDER, UP_SCHEMES, StoreOption, store_url
 from fanlight_schema.store import Store, open_store
 
 
@@ -61,7 +61,7 @@ def _count(migrations: int) -> str:
 
 
 def _open(store: str | None, create: bool) -> Store:
-    if store is not None and store.startswith(("http://", "https://")):
+    if store is not None and store.startswith(UP_SCHEMES):
         raise unusable("a running up keeps its own schema up to date; name a chdb:// or clickhouse:// store")
     if store is None and not create and not Path(DATA_FOLDER).is_dir():
         raise unusable(f"there is no folder ./{DATA_FOLDER}; name a store with --store")

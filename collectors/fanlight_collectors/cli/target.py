@@ -8,12 +8,14 @@ import typer
 from fanlight_collectors.cli.caret import shorten
 from fanlight_collectors.cli.errors import unusable
 from fanlight_collectors.cli.output import Rows, parse_rows
+from fanlight_collectors.cli.through_up import answers, open_up
 from fanlight_collectors.config import DEFAULT_FOLDER, DEFAULT_LISTEN
 from fanlight_schema.store import QueryError, StoreError, open_store
 
 DATA_FOLDER = DEFAULT_FOLDER
 MISSING_NAME = frozenset({47, 60, 81})  # ClickHouse: unknown identifier, table, database
 FIX = "run `fanlight schema apply`, or restart the up that holds it"
+UP_SCHEMES = ("http://", "https://")
 UP_URL = f"http://{DEFAULT_LISTEN}"
 
 
@@ -56,29 +58,27 @@ def read_rows(reader: Reader, sql: str) -> Rows:
 
 def open_reader(store: str | None) -> Reader:
     """A reader of the store that the options name; CommandError says what to do if there is none."""
-    from fanlight_collectors.cli.through_up import answers, open_up
+    target = find_target(store)
+    return open_up(target) if target.startswith(UP_SCHEMES) else DirectReader(target)
 
-    if store is not None and store.startswith(("http://", "https://")):
-        return open_up(store)
+
+def find_target(store: str | None, *, for_writing: bool = False) -> str:
+    """The URL of a store or of a running up; for writing, ./fanlight-data need not be there yet."""
     if store is not None:
-        return _open_direct(store_url(store))
+        return store_url(store)
     if answers(UP_URL):
-        return open_up(UP_URL)
-    if not Path(DATA_FOLDER).is_dir():
+        return UP_URL
+    if not for_writing and not Path(DATA_FOLDER).is_dir():
         raise unusable(
             f"no data yet: no `fanlight up` runs at {UP_URL} and there is no folder ./{DATA_FOLDER}; "
             "try `fanlight demo`, or start `fanlight up`, or name a store with --store"
         )
-    return _open_direct(store_url(DATA_FOLDER))
+    return store_url(DATA_FOLDER)
 
 
 def store_url(text: str) -> str:
     """A store's URL; a folder may be given as a path."""
     return text if "://" in text else f"chdb://{Path(text).resolve()}"
-
-
-def _open_direct(url: str) -> "DirectReader":
-    return DirectReader(url)
 
 
 class DirectReader:

@@ -1,0 +1,108 @@
+"""`fanlight import FILE...`: spans from OTLP files into the store."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+from fanlight_collectors.cli.errors import FAILED
+from fanlight_collectors.cli.figures import count
+from fanlight_collectors.cli.output import show_value, terminal
+from fanlight_collectors.cli.target import StoreOption, find_target
+from fanlight_collectors.config import UpConfig
+from fanlight_collectors.importer import ImportReport, Sink, StoreSink, UpSink, import_files
+from fanlight_schema import migrate
+from fanlight_schema.store import Store, open_store
+
+MAX_PROBLEMS_SHOWN = 20
+SETTLE_TIMEOUT_S = (
+    120.0  # a large import is many actions; this is the longest that it waits for their figures
+)
+
+
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="OTLP files.", show_default=False)],
+    store: StoreOption = None,
+) -> None:
+    """Import spans from OTLP files: JSON, JSON lines or protobuf, each also gzipped.
+
+    Files may be imported again: a span is counted once. What cannot be read is reported, the rest goes on,
+    and the exit code is 1.
+
+    Examples:
+      fanlight import traces.jsonl.gz
+      fanlight import exported/*.json --store clickhouse://default:secret@localhost
+    """
+    target = find_target(store, for_writing=True)
+    with _open_sink(target) as sink:
+        report = _import(files, sink)
+    _show_summary(report, target)
+    if report.problems:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _open_sink(target: str) -> Iterator[Sink]:
+    if target.startswith("http"):
+        with closing(UpSink(target, UpConfig.from_environment(store="chdb:///").sender_token())) as sink:
+            yield sink
+        return
+    with closing(open_store(target)) as store:
+        migrate.apply(store)
+        yield StoreSink(store)
+        _settle(store)
+
+
+def _settle(store: Store) -> None:
+    """Figures are computed by the engine that runs here, so it must not end before they are."""
+    from fanlight_schema import refresh
+
+    with terminal(stderr=True).status("computing the figures"):
+        refresh.settle(store, timeout_s=SETTLE_TIMEOUT_S)
+
+
+def _import(files: list[Path], sink: Sink) -> ImportReport:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=terminal(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading", total=len(files))
+
+        def on_file(path: Path, done: int, total: int) -> None:
+            progress.update(task, description=show_value(path.name), completed=done, total=total)
+
+        return import_files(files, sink, on_file)
+
+
+def _show_summary(report: ImportReport, target: str) -> None:
+    console, errors = terminal(), terminal(stderr=True)
+    console.print(
+        f"imported {count(report.spans)} spans from {count(report.files)} files "
+        f"({count(report.documents)} requests) into {target}",
+        soft_wrap=True,
+    )
+    for what, counts in (
+        ("rejected", report.rejected),
+        ("repaired", report.repaired),
+        ("skipped", report.skipped),
+    ):
+        if counts:
+            console.print(f"{what}: {_listed(counts)}", soft_wrap=True)
+    for problem in report.problems[:MAX_PROBLEMS_SHOWN]:
+        errors.print(Text(f"not imported: {show_value(str(problem))}", style="red"), soft_wrap=True)
+    if len(report.problems) > MAX_PROBLEMS_SHOWN:
+        errors.print(f"... and {count(len(report.problems) - MAX_PROBLEMS_SHOWN)} more")
+
+
+def _listed(counts: "Counter[str]") -> str:
+    return ", ".join(f"{count(number)} {reason}" for reason, number in counts.most_common())
