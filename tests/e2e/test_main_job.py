@@ -4,12 +4,13 @@ What is true is known from elsewhere: the provider counts the requests that it p
 shape gives its calls, and GPU-seconds are added up here in Python from the rate card's coefficients.
 """
 
+import itertools
 import json
 import signal
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import small_agent
 from running import SUPPORT, Row, Up, run_program, running_server, running_up
 
 OPEN_MODEL = "llama-3.1-8b-instruct"
+SENDERS = 4
 USERS = [f"u-{number}" for number in range(1, small_agent.USERS + 1)]
 
 
@@ -174,33 +176,32 @@ def test_one_query_gives_fanout_and_gpu_seconds_of_each_user(ran):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_collector_that_ends_loses_nothing_that_it_has_acknowledged(store_of, tmp_path, how):
     store, acknowledged = store_of(how.name.lower()), []
-    with running_up(store, tmp_path) as up:
-        sender = threading.Thread(target=send_until_refused, args=(up.url, acknowledged))
-        sender.start()
-        wait_for(lambda: len(acknowledged) >= 5)
+    with running_up(store, tmp_path) as up, ThreadPoolExecutor(SENDERS) as senders:
+        for number in range(SENDERS):
+            senders.submit(send_until_refused, up.url, f"sender-{number}", acknowledged)
+        wait_for(lambda: len(acknowledged) >= 5 * SENDERS)
         up.stop(how)
-        sender.join(timeout=30)
     with running_up(store, tmp_path) as up:
         found = stored_calls(up, acknowledged)
     assert found == dict.fromkeys(acknowledged, 3)
 
 
-def send_until_refused(url: str, acknowledged: list[str]) -> None:
+def send_until_refused(url: str, sender: str, acknowledged: list[str]) -> None:
     """One action after another, each of a user of its own, until nobody takes them."""
-    for number in range(100_000):
+    for number in itertools.count():
+        user = f"{sender}-{number}"
         try:
-            if otlp_spans.send(url, otlp_spans.action_with_calls(f"a-{number}", 3)) != 200:
+            if otlp_spans.send(url, otlp_spans.action_with_calls(user, 3)) != 200:
                 return
         except OSError:
             return
-        acknowledged.append(f"a-{number}")
+        acknowledged.append(user)
 
 
 def stored_calls(up: Up, users: list[str]) -> dict[str, int]:
     names = ", ".join(f"'{user}'" for user in users)
-    sql = f"SELECT user_id, model_calls FROM actions WHERE user_id IN ({names})"
-    by_number = "ORDER BY toUInt32(substr(user_id, 3))"
-    rows = up.rows_when(f"{sql} {by_number}", [{"user_id": user, "model_calls": 3} for user in users])
+    sql = f"SELECT user_id, model_calls FROM actions WHERE user_id IN ({names}) ORDER BY user_id"
+    rows = up.rows_when(sql, [{"user_id": user, "model_calls": 3} for user in sorted(users)])
     return {row["user_id"]: row["model_calls"] for row in rows}
 
 
