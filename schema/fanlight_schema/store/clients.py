@@ -27,7 +27,7 @@ class ClientPool:
 
     @contextmanager
     def lend(self, *, keep: bool = True) -> Iterator["Client"]:
-        """A client for the length of the block; `keep=False` opens one and closes it after use, session and all.
+        """A client for the length of the block; `keep=False` opens one and closes it after use.
 
         That one must be new: with its last client the embedded engine lets go of the folder's lock.
         """
