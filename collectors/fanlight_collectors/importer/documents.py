@@ -1,8 +1,8 @@
 """Finds the OTLP requests in a file, whatever form they have in it.
 
 JSON may be one request, an array of requests, or one a line (the OpenTelemetry Collector's fileexporter).
-Protobuf may be one message, or several behind varint lengths (protobuf's delimited form) or behind four bytes of
-length, big-endian (fileexporter with `format: proto`).
+Protobuf may be one message, or several behind varint lengths (protobuf's delimited form) or behind four bytes
+of length, big-endian (fileexporter with `format: proto`).
 """
 
 import gzip

@@ -76,8 +76,8 @@ def _varint(content: bytes, place: int) -> tuple[int | None, int]:
 def protobuf_signal(message: bytes) -> Literal["traces", "metrics", "logs"] | None:
     """What a message holds, None if it is no OTLP.
 
-    The bytes do not say it, and the three requests share their outer fields. So the one whose inner fields make
-    sense counts: spans with ids, metrics with data, log records with a time or a body.
+    The bytes do not say it, and the three requests share their outer fields. So the one whose inner fields
+    make sense counts: spans with ids, metrics with data, log records with a time or a body.
     """
     spans = _spans_or_none(message)
     if spans is None or not spans.rows:

@@ -8,7 +8,7 @@ from typing import Final
 from fanlight_collectors.sqlguard.facts import Facts
 from fanlight_collectors.sqlguard.json_tree import facts_of_json
 from fanlight_collectors.sqlguard.policy import FunctionInfo, Policy, Refused, denied_functions
-from fanlight_collectors.sqlguard.text_tree import OddName, facts_of_text, require_plain_names
+from fanlight_collectors.sqlguard.text_tree import CLIENT_FORMAT, OddName, facts_of_text, require_plain_names
 from fanlight_schema.store import QueryError, Store
 
 _UNKNOWN_FUNCTION: Final = 46  # ClickHouse's codes
@@ -33,9 +33,7 @@ class Guard:
         facts = self._facts(sql)
         self._rules().check(facts)
         if parameters and not facts.parameters:
-            raise Refused(
-                "there are parameters, but the statement takes none; write {name:Type} where one goes"
-            )
+            raise Refused("the statement takes no parameters; write {name:Type} where one goes")
 
     def _facts(self, sql: str) -> Facts:
         formatted = self._parse("formatQuerySingleLine", sql)  # also refuses more than one statement
@@ -56,8 +54,10 @@ class Guard:
             raise Refused(f"the name {str(exc)!r} is not allowed") from exc
         if re.search(r"\{\s*\w+\s*:", formatted):
             raise Refused("query parameters need ClickHouse 26.8 or newer, and a SELECT")
-        tree = self._store.query(f"EXPLAIN AST {formatted}")
-        return facts_of_text([str(row[0]) for row in tree.rows])
+        # A server takes the format that the client appends for the explained statement's and answers in its
+        # default format, which is this one.
+        tree = self._store.query_bytes(f"EXPLAIN AST {formatted}", CLIENT_FORMAT)
+        return facts_of_text(tree.decode("utf-8", "replace").splitlines())
 
     def _parse(self, function: str, sql: str) -> str:
         try:

@@ -1,7 +1,7 @@
 """Facts from EXPLAIN AST, for engines before 26.8 and for the statements that have no JSON form (DESCRIBE).
 
-The text leaves things out (the function of `* APPLY f`) and does not quote names, so a name that holds a line
-break could pose as a node. The former are refused by the policy as unknown kinds, the latter here.
+The text leaves things out (the function of `* APPLY f`) and does not quote names, so a strange name could pass
+for something else. Both are refused here.
 """
 
 import re
@@ -14,9 +14,11 @@ _LINE: Final = re.compile(r"(?P<indent> *)(?P<kind>[A-Za-z:]+)(?P<rest>.*)")
 _ENDING: Final = re.compile(r"(?: \(alias .*\))?(?: \(children \d+\))?$")
 # Strings and quoted names as formatQuerySingleLine writes them: backslash escapes, nothing doubled.
 _QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|`(?P<name>(?:[^`\\]|\\.)*)`", re.DOTALL)
+# Kinds whose line does not show the functions that they call.
+_HIDING: Final = frozenset({"ColumnsApplyTransformer"})
 # EXPLAIN AST calls some kinds otherwise than parseQueryToJSON does.
 _JSON_KINDS: Final = {"Set": "SetQuery", "Explain": "ExplainQuery", "ShowTables": "ShowTablesQuery"}
-CLIENT_FORMAT: Final = "Native"  # what the client itself appends
+CLIENT_FORMAT: Final = "TabSeparated"  # asked for, and appended to the statement by the client
 
 
 class OddName(ValueError):
@@ -38,6 +40,9 @@ def facts_of_text(lines: Sequence[str]) -> Facts:
         found = _LINE.fullmatch(line)
         if not found:
             facts.kinds.add(f"unreadable line {line[:40]!r}")
+            continue
+        if found["kind"] in _HIDING:
+            facts.kinds.add(f"{found['kind']} (on this version of ClickHouse)")
             continue
         depth, kind = len(found["indent"]), _JSON_KINDS.get(found["kind"], found["kind"])
         del above[depth:]

@@ -57,7 +57,7 @@ def _serve(config: UpConfig, say: Say) -> None:
         listener = stack.enter_context(_listen(config))
         store = stack.enter_context(_open(config, say))
         service = _build(config, store, sender_token, stack)
-        for line in _greeting(config, store):
+        for line in _greeting(listener, store):
             say(line)
         asyncio.run(_run_server(service, listener))
         say("stopped: every span that was acknowledged is in the store")
@@ -141,8 +141,9 @@ async def _run_server(service: Service, listener: socket.socket) -> None:
     await server.serve([listener])
 
 
-def _greeting(config: UpConfig, store: Store) -> list[str]:
-    endpoint = f"http://{config.listen}"
+def _greeting(listener: socket.socket, store: Store) -> list[str]:
+    host, port = listener.getsockname()[:2]
+    endpoint = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     return [
         f"fanlight is up on {endpoint}: OTLP traces at /v1/traces, SQL at /v1/sql",
         f"spans go to {store.url}",
