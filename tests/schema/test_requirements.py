@@ -1,6 +1,7 @@
 """A missing part of the machine is a skip here and a failure in CI."""
 
 import pytest
+
 from requirements import require
 
 
