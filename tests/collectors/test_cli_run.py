@@ -1,0 +1,83 @@
+"""`fanlight run`: the program runs as it would alone, and is traced."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from fanlight_cli import clean_environment, run_cli
+from fanlight_collectors.cli.run import instrumented_environment, service_name
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def run_program(source: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    script = folder / "program.py"
+    script.write_text(textwrap.dedent(source))
+    return run_cli(
+        "run", "--endpoint", NOWHERE, "--", sys.executable, str(script), "--flag", "x", folder=folder
+    )
+
+
+def test_output_arguments_and_exit_code_are_the_program_s(tmp_path: Path) -> None:
+    result = run_program("import sys; print(sys.argv[1:]); sys.exit(7)", tmp_path)
+    assert (result.returncode, result.stdout) == (7, "['--flag', 'x']\n")
+
+
+def test_a_signal_ends_the_program_as_without_fanlight(tmp_path: Path) -> None:
+    program = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    with subprocess.Popen(
+        [sys.executable, "-m", "fanlight_collectors.cli", "run", "--", sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.wait(60) == -signal.SIGTERM
+
+
+def test_the_program_is_instrumented_before_its_first_line_runs(tmp_path: Path) -> None:
+    result = run_program(
+        """
+        import os, sys
+        print("fanlight" in sys.modules, os.environ["OTEL_SERVICE_NAME"])
+        print(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"])
+        """,
+        tmp_path,
+    )
+    assert result.stdout == f"True program\n{NOWHERE}\n"
+
+
+def test_an_endpoint_where_nothing_listens_is_one_line_of_warning(tmp_path: Path) -> None:
+    result = run_program("print('ran')", tmp_path)
+    assert result.stdout == "ran\n"
+    assert result.stderr.splitlines()[0].startswith(f"fanlight: nothing listens at {NOWHERE}")
+
+
+def test_a_program_that_is_not_there_is_exit_code_2(tmp_path: Path) -> None:
+    result = run_cli("run", "--", "no-such-program-anywhere", folder=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["python", "bots/agent.py", "--x"], "agent"),
+        (["python3.12", "-u", "-W", "error", "agent.py"], "agent"),
+        (["python", "-m", "bots.agent", "run.py"], "bots.agent"),
+        (["/usr/bin/uvicorn", "app:app"], "uvicorn"),
+        (["python"], "python"),
+    ],
+)
+def test_the_service_is_named_after_the_program(command: list[str], name: str) -> None:
+    assert service_name(command) == name
+
+
+def test_what_the_user_has_set_stays() -> None:
+    ours = instrumented_environment({"OTEL_SERVICE_NAME": "mine", "PYTHONPATH": "/lib"}, ["python"], NOWHERE)
+    assert ours["OTEL_SERVICE_NAME"] == "mine"
+    assert ours["PYTHONPATH"].endswith(":/lib")
+    assert ours["PYTHONPATH"].split(":")[0].endswith("/fanlight/_auto")
