@@ -60,7 +60,7 @@ def test_encoded_span_is_what_the_official_classes_read(collector: OtlpReceiver)
     span = start_span("chat m", "call", attributes=attributes, start_time_ns=1_000)
     span.set("too large for OTLP", 2**64)
     span.error("timeout", "after 3 s")
-    span.end(end_time_ns=2_500)
+    span.end(end_time=2_500)
     assert fanlight.flush()
     (got,) = collector.spans
     found = attributes_of(got)
@@ -279,7 +279,7 @@ def test_export_is_not_traced(collector: OtlpReceiver) -> None:
         def close(self) -> None:
             return
 
-    made = Sink(Spy, {}, ("fanlight", "0"), queue_limit_bytes=10**6, interval_s=0.01, timeout_s=1)  # type: ignore[arg-type]  # Spy gives object
+    made = Sink(Spy, dict, ("fanlight", "0"), queue_limit_bytes=10**6, interval_s=0.01, timeout_s=1)  # type: ignore[arg-type]  # Spy gives object
     runtime.on, runtime.sink = True, made
     record(1)
     while not seen:

@@ -8,9 +8,9 @@ instrumentation would send that, user id included, to every host. `_baggage` rea
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 
 from opentelemetry import baggage, trace
@@ -106,7 +106,6 @@ def with_cascade(cascade: Cascade, context: Context | None = None) -> Context:
 _live: weakref.WeakValueDictionary[str, Action] = weakref.WeakValueDictionary()
 # Traces outside any action whose user or session was set.
 _known_traces: OrderedDict[str, Action] = OrderedDict()
-_lock = threading.Lock()
 
 
 def remember(action: Action) -> Action:
@@ -126,11 +125,11 @@ def inferred_action(trace_id: str) -> Action:
 
 
 def _remember_trace(trace_id: str) -> Action:
-    with _lock:
-        action = _known_traces.setdefault(trace_id, Action(trace_id, source="inferred"))
-        while len(_known_traces) > KNOWN_TRACES:
+    action = _known_traces.setdefault(trace_id, Action(trace_id, source="inferred"))
+    if len(_known_traces) > KNOWN_TRACES:
+        with suppress(KeyError):
             _known_traces.popitem(last=False)
-        return action
+    return action
 
 
 def action_here() -> Action | None:
@@ -145,7 +144,5 @@ def action_here() -> Action | None:
 
 
 def forget() -> None:
-    """Know no action and no trace, as at the start: for tests, and for a forked child's lock."""
-    global _lock
-    _lock = threading.Lock()
+    """Know no trace, as at the start: for tests."""
     _known_traces.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import Token
 
 from opentelemetry.context import Context
@@ -15,10 +16,8 @@ def detach(token: Token[Context]) -> None:
     OpenTelemetry's own detach logs an error for that, and it is ordinary: the event loop closes an abandoned
     async generator in a task of its own.
     """
-    try:
+    with suppress(ValueError, RuntimeError):
         token.var.reset(token)
-    except ValueError:
-        return
 
 
 def finish(span: LiveSpan, error: BaseException | None) -> None:

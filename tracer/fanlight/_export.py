@@ -64,7 +64,7 @@ class ExportSink:
     def __init__(
         self,
         make_sender: Callable[[], Sender],
-        resource: Mapping[str, object],
+        describe_resource: Callable[[], Mapping[str, object]],
         scope: tuple[str, str],
         *,
         queue_limit_bytes: int,
@@ -72,7 +72,7 @@ class ExportSink:
         timeout_s: float,
     ) -> None:
         self._make_sender = make_sender
-        self._resource = resource
+        self._describe_resource = describe_resource
         self._scope = scope
         self._limit = queue_limit_bytes
         self._interval_s = interval_s
@@ -210,7 +210,8 @@ class ExportSink:
         try:
             if self._sender is None:
                 self._sender = self._make_sender()
-            outcome = self._sender.send(encode_request(self._resource, *self._scope, batch), timeout_s)
+            payload = encode_request(self._describe_resource(), *self._scope, batch)
+            outcome = self._sender.send(payload, timeout_s)
             return self._settle(batch, size, outcome)
         finally:
             self._in_flight = []

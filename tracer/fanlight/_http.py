@@ -6,12 +6,15 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp-response
 
 from __future__ import annotations
 
+import base64
+import errno
 import gzip
 import ssl
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from socket import gaierror
 from typing import Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from fanlight._config import Config
@@ -20,6 +23,8 @@ from fanlight._otlp import rejected_spans
 Verdict: TypeAlias = Literal["delivered", "retry", "unreachable", "too_large", "rejected"]
 
 RETRYABLE_STATUS: Final = frozenset({429, 502, 503, 504})  # OTLP/HTTP, "Retryable Response Codes"
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
 GZIP_FROM_BYTES: Final = 1_024  # below it, gzip's head outweighs what it saves
 GZIP_LEVEL: Final = 1  # 5 spans a ms; level 6 saves a further tenth for three times the CPU
 MAX_RETRY_AFTER_S: Final = 60.0
@@ -46,8 +51,8 @@ class HttpSender:
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._proxy_headers: dict[str, str] = {}
         self._connection: HTTPConnection | None = None
-        self.url = config.traces_url
 
     def send(self, payload: bytes, timeout_s: float) -> Outcome:
         """Deliver one request within `timeout_s`; never raises for what the network or the collector does."""
@@ -80,7 +85,7 @@ class HttpSender:
         connection.timeout = timeout_s
         if connection.sock is not None:
             connection.sock.settimeout(timeout_s)
-        connection.request("POST", self._target, payload, headers)
+        connection.request("POST", self._target, payload, {**headers, **self._proxy_headers})
         response = connection.getresponse()
         body = response.read(MAX_ANSWER_BYTES)
         if response.read(1):
@@ -88,17 +93,17 @@ class HttpSender:
         return _outcome(response, body)
 
     def _connect(self, timeout_s: float) -> HTTPConnection:
-        proxy = None if proxy_bypass(self._host) else getproxies().get("https" if self._secure else "http")
-        via = urlsplit(proxy if "//" in proxy else f"//{proxy}") if proxy else None
-        host, port = (via.hostname or "", via.port) if via else (self._host, self._port)
-        connection: HTTPConnection
+        proxy = _proxy_for(self._host, self._secure)
+        host, port = (proxy.hostname or "", proxy.port) if proxy else (self._host, self._port)
         if self._secure:
-            connection = HTTPSConnection(host, port, timeout=timeout_s, context=self._tls())
-        else:
-            connection = HTTPConnection(host, port, timeout=timeout_s)
-        if via:
-            connection.set_tunnel(self._host, self._port or (443 if self._secure else 80))
-        return connection
+            secure = HTTPSConnection(host, port, timeout=timeout_s, context=self._tls())
+            if proxy:
+                secure.set_tunnel(self._host, self._port or 443, _proxy_headers(proxy))
+            return secure
+        if proxy:
+            self._target = self._config.traces_url
+            self._proxy_headers = _proxy_headers(proxy)
+        return HTTPConnection(host, port, timeout=timeout_s)
 
     def _tls(self) -> ssl.SSLContext:
         config = self._config
@@ -108,9 +113,24 @@ class HttpSender:
         return context
 
 
+def _proxy_for(host: str, secure: bool) -> SplitResult | None:
+    """The proxy that the environment names, never for this machine itself."""
+    if host in LOOPBACK or proxy_bypass(host):
+        return None
+    url = getproxies().get("https" if secure else "http")
+    return urlsplit(url if "//" in url else f"//{url}") if url else None
+
+
+def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"proxy-authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+
+
 def _failure(error: OSError | HTTPException) -> Outcome:
-    refused = isinstance(error, ConnectionRefusedError)
-    return Outcome("unreachable" if refused else "retry", f"{type(error).__name__}: {error}")
+    nobody = isinstance(error, ConnectionRefusedError | gaierror) or getattr(error, "errno", 0) in NO_ROUTE
+    return Outcome("unreachable" if nobody else "retry", f"{type(error).__name__}: {error}")
 
 
 def _outcome(response: HTTPResponse, body: bytes) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import threading
@@ -15,7 +16,7 @@ from fanlight._config import Config, read_config
 from fanlight._exits import ExitHook
 from fanlight._export import ExportSink, Sender
 from fanlight._guard import guard, guarded
-from fanlight._provider import app_tracer, provider_resource, use_provider
+from fanlight._provider import provider_resource, use_provider
 from fanlight._runtime import runtime
 
 T = TypeVar("T")
@@ -67,6 +68,9 @@ def wrap(client: T) -> T:
 def start(tracer_provider: trace.TracerProvider | None = None, export: bool = True) -> None:
     """Switch spans on without patching anything; nothing happens where they are on."""
     if runtime.on:
+        if tracer_provider is not None and runtime.follow_global:  # switched on by wrap() or an import before
+            runtime.follow_global = False
+            use_provider(tracer_provider)
         return
     config = read_config()
     if config.raise_errors:
@@ -84,7 +88,6 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
 
 def _start_export(config: Config) -> None:
     global _exit_hook
-    app_tracer()  # so that the resource is the app's where it has one
     runtime.export_url = config.traces_url
     runtime.shutdown_timeout_s = config.shutdown_timeout_s
     runtime.sink = ExportSink(
@@ -109,16 +112,21 @@ def _make_sender(config: Config) -> Callable[[], Sender]:
     return make
 
 
-def _resource(config: Config) -> dict[str, object]:
-    """The app's own resource attributes where it has a provider, else those of the environment."""
-    own: dict[str, object] = {
-        "telemetry.sdk.name": "fanlight",
-        "telemetry.sdk.language": "python",
-        "telemetry.sdk.version": runtime.version,
-        "process.runtime.version": platform.python_version(),
-        "host.name": platform.node(),
-    }
-    return {**own, **config.resource, **provider_resource()}
+def _resource(config: Config) -> Callable[[], dict[str, object]]:
+    """Says what process this is: the app's own resource where it has a provider, else the environment's."""
+
+    def describe() -> dict[str, object]:
+        own: dict[str, object] = {
+            "telemetry.sdk.name": "fanlight",
+            "telemetry.sdk.language": "python",
+            "telemetry.sdk.version": runtime.version,
+            "process.runtime.version": platform.python_version(),
+            "process.pid": os.getpid(),
+            "host.name": platform.node(),
+        }
+        return {**own, **config.resource, **provider_resource()}
+
+    return describe
 
 
 def flush(timeout_s: float = 5) -> bool:

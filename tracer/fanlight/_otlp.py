@@ -138,7 +138,7 @@ def encode_span(span: LiveSpan) -> bytes:
         _field(b"\x2a", _utf8(span.name)),
         b"\x30" + _VARINTS[span.kind.value + 1],
         _TIMES(0x39, span.start_time_ns, 0x41, max(span.end_time_ns or 0, 0)),
-        encode_attributes(b"\x4a", span.attributes),
+        encode_attributes(b"\x4a", span.attributes.copy()),  # another thread may be setting one
     )
     parts += (_field(b"\x5a", event) for event in map(_event, span.events))
     if span.status.value:

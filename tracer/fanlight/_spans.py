@@ -79,6 +79,7 @@ class LiveSpan(trace.Span):
         self.parent_context = parent_context
         self.twin: trace.Span | None = None
         self.ended = False
+        self._may_end = [True]  # popped by the one call that ends the span: atomic, unlike a flag
         self.inert = True
         self.events: list[tuple[str, Mapping[str, AttributeValue] | None, int]] = []
         self.generation = runtime.fork_generation
@@ -111,15 +112,17 @@ class LiveSpan(trace.Span):
         """Mark the span as failed by an exception; its message only where the app opted in."""
         self.error(error_type_of(error), str(error)[:MAX_MESSAGE_CHARS] if runtime.error_messages else None)
 
-    def end(self, end_time_ns: int | None = None) -> None:
-        """End the span; only the first call counts."""
-        if self.ended:
+    def end(self, end_time: int | None = None) -> None:
+        """End the span, at `end_time` (ns since 1970) or now; only the first call counts, in any thread."""
+        try:
+            self._may_end.pop()
+        except IndexError:
             return
         self.ended = True
         if self.inert or self.generation != runtime.fork_generation:
             return
         with _ending:
-            self.end_time_ns = time.time_ns() if end_time_ns is None else end_time_ns
+            self.end_time_ns = time.time_ns() if end_time is None else end_time
             _stamp_action(self)
             if self.twin is not None:
                 _end_twin(self, self.twin)
@@ -128,7 +131,7 @@ class LiveSpan(trace.Span):
 
     def __del__(self) -> None:
         # Whoever started it let go of it: an async generator that nobody closed, a frame that was dropped.
-        if not getattr(self, "ended", True) and not self.inert:
+        if not self.ended and not self.inert and runtime.on:
             self.error("abandoned")
             self.end()
 
@@ -201,14 +204,18 @@ def start_span(
     return span
 
 
+def inert_span() -> LiveSpan:
+    """A span that records nothing and changes no context."""
+    return LiveSpan("", "call", SpanKind.INTERNAL, None, 0, get_current())
+
+
 def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
     parent = trace.get_current_span(context).get_span_context()
     span.parent = parent if parent.is_valid else None
     if cascade is None:
         cascade = cascade_in(context)
     span.attributes[names.ROLE] = span.role
-    if cascade is not None:
-        span.attributes[names.HOP] = cascade.hop
+    span.attributes[names.HOP] = 0 if cascade is None else cascade.hop
     span.span_context = _twin_context(span, context) or _new_span_context(span.parent)
     trace_id = trace.format_trace_id(span.span_context.trace_id)
     if cascade is None:
@@ -217,7 +224,6 @@ def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
         cascade.action.id = trace_id
     span.cascade = cascade
     span.attributes[names.ACTION_ID] = cascade.action.id
-    span.attributes[names.HOP] = cascade.hop
 
 
 def _new_span_context(parent: SpanContext | None) -> SpanContext:

@@ -25,9 +25,11 @@ from fanlight._current import detach, finish
 from fanlight._functions import wrap_function
 from fanlight._guard import guard
 from fanlight._runtime import runtime
-from fanlight._spans import LiveSpan, start_span
+from fanlight._spans import LiveSpan, inert_span, start_span
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import Origin, Workload
+
+_beginning = guard("steps.begin")
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -52,13 +54,15 @@ class Step:
         self._entered: list[tuple[LiveSpan, Token[Context]]] = []
 
     def __enter__(self) -> LiveSpan:
-        span = self._open_span(self._name or self._default_name)
+        span = self._begin(self._name or self._default_name)
         self._entered.append((span, attach(span.context)))
         return span
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._entered:
+            return
         span, token = self._entered.pop()
         detach(token)
         finish(span, error)
@@ -73,7 +77,12 @@ class Step:
 
     def __call__(self, function: F) -> F:
         name = self._name or str(getattr(function, "__name__", self._default_name))
-        return wrap_function(function, lambda: self._open_span(name))
+        return wrap_function(function, lambda: self._begin(name))
+
+    def _begin(self, name: str) -> LiveSpan:
+        with _beginning:
+            return self._open_span(name)
+        return inert_span()
 
 
 @overload
@@ -153,9 +162,7 @@ def _open_action(name: str, wanted: Action, new: bool) -> LiveSpan:
         here.action.user = here.action.user or wanted.user
         here.action.session = here.action.session or wanted.session
         return _open_agent(name)
-    with guard("steps.action"):
-        return _open_root(name, wanted, here, new)
-    return start_span(name, "action")
+    return _open_root(name, wanted, here, new)
 
 
 def _continues(action: Action) -> bool:
