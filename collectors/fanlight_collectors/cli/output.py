@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -91,6 +92,11 @@ def terminal(stderr: bool = False) -> Console:
     if not console.is_terminal and "COLUMNS" not in console._environ:
         console.width = PIPED_WIDTH
     return console
+
+
+def busy(doing: str) -> AbstractContextManager[object]:
+    """Shows on a terminal that something takes a while; a pipe sees nothing of it."""
+    return terminal(stderr=True).status(doing)
 
 
 def write_json(rows: Rows) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from fanlight_collectors.cli.caret import explain
 from fanlight_collectors.cli.errors import CommandError, unusable
-from fanlight_collectors.cli.output import parse_rows, show_rows, terminal, write_bytes, write_json
+from fanlight_collectors.cli.output import busy, parse_rows, show_rows, terminal, write_bytes, write_json
 from fanlight_collectors.cli.target import Reader, StoreOption, open_reader
 
 MACHINE_FORMATS = {"csv": "CSVWithNames", "tsv": "TSVWithNames"}
@@ -36,7 +36,7 @@ def sql(
     text = sys.stdin.read() if statement == "-" else statement
     if not text.strip():
         raise unusable('the statement is empty; give one, for example: fanlight sql "SELECT * FROM actions"')
-    with closing(open_reader(store)) as reader:
+    with busy("asking"), closing(open_reader(store)) as reader:
         answer = ask(reader, text, MACHINE_FORMATS.get(output_format, "JSONCompact"))
     if output_format in MACHINE_FORMATS:
         write_bytes(answer)

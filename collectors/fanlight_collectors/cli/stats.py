@@ -15,6 +15,7 @@ from fanlight_collectors.cli.output import (
     Cells,
     Format,
     Rows,
+    busy,
     fits,
     show_cells,
     terminal,
@@ -77,14 +78,15 @@ def stats(
     age_s = None if since is None else parse_age(since)
     scope = Scope(age_s, None if origin == "all" else origin, None if workload == "all" else workload)
     statement = grouped_sql(by, scope)
-    with closing(open_reader(store)) as reader:
+    with busy("reading"), closing(open_reader(store)) as reader:
         rows = read_rows(reader, statement)
-        if output_format == "json":
-            write_json(rows)
-        elif output_format == "csv":
-            write_csv(rows)
-        else:
-            _show(reader, rows, by, scope, statement if show_sql else None)
+        summary = _summary(reader, scope) if output_format == "table" else {}
+    if output_format == "json":
+        write_json(rows)
+    elif output_format == "csv":
+        write_csv(rows)
+    else:
+        _show(summary, rows, by, scope, statement if show_sql else None)
 
 
 def parse_age(text: str) -> int:
@@ -99,13 +101,18 @@ def parse_age(text: str) -> int:
     return int(match.group(1)) * SECONDS[match.group(2)]
 
 
-def _show(reader: Reader, rows: Rows, by: Dimension, scope: Scope, statement: str | None) -> None:
-    console = terminal()
+def _summary(reader: Reader, scope: Scope) -> Row:
+    """The headline's row, and in `everything` the number of actions of whatever origin and workload."""
     everything = read_rows(reader, excluded_sql(scope)).objects()[0]["actions"]
-    headline = read_rows(reader, headline_sql(scope)).objects()[0]
+    return {**read_rows(reader, headline_sql(scope)).objects()[0], "everything": everything}
+
+
+def _show(headline: Row, rows: Rows, by: Dimension, scope: Scope, statement: str | None) -> None:
+    console = terminal()
+    everything = headline["everything"]
     if not everything:
         console.print(
-            "no actions yet" + (" in that time" if scope.since_s else "") + "; `fanlight demo` makes some"
+            "no actions" + (" in that time" if scope.since_s else " yet; `fanlight demo` makes some")
         )
         return
     show_headline(console, headline, scope)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.figures import bounded, count, duration
-from fanlight_collectors.cli.output import show_value, terminal
+from fanlight_collectors.cli.output import busy, show_value, terminal
 from fanlight_collectors.cli.spans import Line, Node, build_tree, tree_lines
 from fanlight_collectors.cli.target import Reader, StoreOption, open_reader, read_rows
 from fanlight_collectors.cli.trace_sql import MAX_MATCHES, action_sql, matches_sql, spans_sql
@@ -39,7 +39,9 @@ def trace(
     prefix = action.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{1,32}", prefix):
         raise unusable(f"{action} is no action id; it is 32 hexadecimal digits, or the first few of them")
-    with closing(open_reader(store)) as reader:
+    with busy("opening the store"):
+        reader = open_reader(store)
+    with closing(reader):
         show_cascade(terminal(), reader, find_action(reader, prefix), None if everything else limit)
 
 
@@ -65,8 +67,9 @@ def find_action(reader: Reader, prefix: str) -> str:
 
 def show_cascade(console: Console, reader: Reader, action_id: str, limit: int | None) -> None:
     """The action's figures in two lines, then the tree."""
-    nodes = [_node(row) for row in read_rows(reader, spans_sql(action_id)).objects()]
-    rows = read_rows(reader, action_sql(action_id)).objects()
+    with busy("reading"):
+        rows = read_rows(reader, action_sql(action_id)).objects()
+        nodes = [_node(row) for row in read_rows(reader, spans_sql(action_id)).objects()]
     if rows:
         _show_action(console, rows[0])
     tree = build_tree(nodes)
