@@ -271,7 +271,7 @@ def test_export_is_not_traced(collector: OtlpReceiver) -> None:
 
     class Spy:
         def send(self, payload: bytes, timeout_s: float) -> object:
-            from fanlight._http import Outcome
+            from fanlight._outcome import Outcome
 
             seen.append(suppressed())
             return Outcome("delivered")
@@ -322,6 +322,13 @@ def test_unusable_settings_are_reported_and_the_default_stands(caplog: pytest.Lo
     )
     assert len(caplog.messages) == 4
     assert "token" not in caplog.messages[1]
+
+
+def test_grpc_endpoint_needs_no_scheme(caplog: pytest.LogCaptureFixture) -> None:
+    grpc = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    assert read_config({**grpc, "OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317"}).traces_url == "http://c:4317"
+    assert read_config(grpc).traces_url == "http://127.0.0.1:4317"
+    assert caplog.messages == []
 
 
 def test_traces_endpoint_is_taken_as_it_is() -> None:

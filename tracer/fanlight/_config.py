@@ -42,8 +42,8 @@ OPTIONS: Final = (
         "protocol",
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
         "http/protobuf",
-        "http/protobuf",
-        "How spans are sent.",
+        "http/protobuf|grpc",
+        "How spans are sent; grpc needs fanlight[grpc].",
     ),
     Option(
         "headers",
@@ -167,9 +167,11 @@ class Config:
 def read_config(environ: Mapping[str, str] | None = None) -> Config:
     """The settings that the environment gives; unusable values are reported and replaced by the default."""
     env = os.environ if environ is None else environ
+    protocols: Mapping[str, Protocol] = {"http/protobuf": "http/protobuf", "grpc": "grpc"}
+    protocol = _choice(env, "protocol", protocols)
     return Config(
-        traces_url=_traces_url(env),
-        protocol=_choice(env, "protocol", {"http/protobuf": "http/protobuf", "grpc": "grpc"}),
+        traces_url=_grpc_url(env) if protocol == "grpc" else _traces_url(env),
+        protocol=protocol,
         headers=_pairs(_text(env, "headers"), "headers", lower_keys=True),
         timeout_s=_number(env, "timeout_s", least=0.001),
         gzip=_choice(env, "compression", {"gzip": True, "deflate": True, "none": False}),
@@ -216,6 +218,12 @@ def _traces_url(env: Mapping[str, str]) -> str:
     if variable == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" and env.get(variable):
         return value
     return f"{value.rstrip('/')}/v1/traces"
+
+
+def _grpc_url(env: Mapping[str, str]) -> str:
+    """gRPC takes a host and a port, with or without a scheme, and no path."""
+    value = next(filter(None, (env.get(name, "").strip() for name in _BY_NAME["traces_url"].env)), "")
+    return value if "//" in value else f"http://{value or '127.0.0.1:4317'}"
 
 
 def _number(env: Mapping[str, str], name: str, *, least: float) -> float:

@@ -28,7 +28,7 @@ from fanlight._guard import guard
 from fanlight._otlp import encode_request, encode_span
 
 if TYPE_CHECKING:
-    from fanlight._http import Outcome
+    from fanlight._outcome import Outcome
     from fanlight._spans import LiveSpan
 
 logger = logging.getLogger("fanlight")

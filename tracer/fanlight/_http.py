@@ -10,35 +10,23 @@ import base64
 import errno
 import gzip
 import ssl
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from socket import gaierror
-from typing import Final, Literal, TypeAlias
+from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from fanlight._config import Config
 from fanlight._otlp import rejected_spans
-
-Verdict: TypeAlias = Literal["delivered", "retry", "unreachable", "too_large", "rejected"]
+from fanlight._outcome import Outcome
 
 RETRYABLE_STATUS: Final = frozenset({429, 502, 503, 504})  # OTLP/HTTP, "Retryable Response Codes"
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
 GZIP_FROM_BYTES: Final = 1_024  # below it, gzip's head outweighs what it saves
-GZIP_LEVEL: Final = 1  # 5 spans a ms; level 6 saves a further tenth for three times the CPU
+GZIP_LEVEL: Final = 1  # measured on call spans: 14x smaller for 2.5 us a span; level 6 is 16x for 5 us
 MAX_RETRY_AFTER_S: Final = 60.0
 MAX_ANSWER_BYTES: Final = 64 * 2**10
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one export request."""
-
-    verdict: Verdict
-    detail: str = ""
-    retry_after_s: float | None = None
-    rejected: int = 0
 
 
 class HttpSender:

@@ -15,7 +15,7 @@ from fanlight import _guard
 from fanlight._config import Config, read_config
 from fanlight._exits import ExitHook
 from fanlight._export import ExportSink, Sender
-from fanlight._guard import guard, guarded
+from fanlight._guard import guard, guarded, logger
 from fanlight._provider import provider_resource, use_provider
 from fanlight._runtime import runtime
 
@@ -105,6 +105,15 @@ def _start_export(config: Config) -> None:
 def _make_sender(config: Config) -> Callable[[], Sender]:
     def make() -> Sender:
         # Here, on the export thread: http.client and ssl take longer to import than all of fanlight.
+        if config.protocol == "grpc":
+            try:
+                from fanlight._grpc import GrpcSender
+            except ImportError:
+                logger.warning(
+                    'OTLP over gRPC needs `pip install "fanlight[grpc]"`; sending over HTTP instead'
+                )
+            else:
+                return GrpcSender(config)
         from fanlight._http import HttpSender
 
         return HttpSender(config)
