@@ -1,5 +1,6 @@
 """Which addresses open, what is said about those that do not, and that no password is ever shown."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,8 +24,27 @@ except StoreError as exc:
 """
 
 
-def in_another_process(url: str) -> str:
-    done = subprocess.run([sys.executable, "-c", OPEN, url], capture_output=True, text=True, check=False)
+IN_NEW_YORK = """
+import sys
+from fanlight_schema.store import open_store
+with open_store(sys.argv[1]) as store:
+    store.command(
+        "CREATE TABLE t (Timestamp DateTime64(9)) ENGINE = MergeTree "
+        "PARTITION BY toDate(Timestamp) ORDER BY ()"
+    )
+    store.insert("t", {"Timestamp": [3600 * 10**9]})  # 1970-01-01 01:00 UTC, still 1969 in New York
+    print(store.query("SELECT toString(Timestamp), _partition_id FROM t").rows)
+"""
+
+
+def in_another_process(url: str, script: str = OPEN, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script, url],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
     assert done.stderr == ""
     return done.stdout
 
@@ -86,6 +106,11 @@ def test_a_folder_open_in_another_process_names_it(embedded_folder: Path) -> Non
 def test_a_closed_folder_opens_again_in_another_process(tmp_path: Path) -> None:
     for _ in range(2):
         assert in_another_process(f"chdb://{tmp_path}/new/folder") == "[(1,)]\n"
+
+
+def test_days_are_utc_wherever_the_embedded_engine_runs(tmp_path: Path) -> None:
+    said = in_another_process(f"chdb://{tmp_path}", IN_NEW_YORK, TZ="America/New_York")
+    assert said == "[('1970-01-01 01:00:00.000000000', '19700101')]\n"
 
 
 def test_a_second_folder_in_one_process_is_refused(embedded_folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 # One timestamp that is far off, or a batch over 150 days, must not have its whole batch rejected
 # (ClickHouse's default is at most 100 partitions a block).
-SETTINGS = {"max_partitions_per_insert_block": 0}
+SETTINGS: dict[str, object] = {"max_partitions_per_insert_block": 0}
+# The embedded engine takes the host's time zone; days and times in the store are UTC wherever it is opened.
+EMBEDDED_SETTINGS = SETTINGS | {"session_timezone": "UTC"}
 CONNECT_TIMEOUT_S = 10
 NETWORK_REASONS = (
     "Connection refused",
@@ -54,7 +56,7 @@ def _open_embedded(target: EmbeddedTarget) -> "Client":
         return get_client(
             interface="chdb",
             path=str(target.folder),
-            settings=dict(SETTINGS),
+            settings=dict(EMBEDDED_SETTINGS),
             tz_mode="aware",
             show_clickhouse_errors="scrub",
         )
