@@ -10,6 +10,8 @@ import pytest
 
 from fanlight_cli import clean_environment, run_cli
 from fanlight_collectors.cli.run import instrumented_environment, service_name
+from fanlight_collectors.demo_server import running_demo_server
+from running import running_up
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -74,6 +76,27 @@ def test_a_program_that_is_not_there_is_exit_code_2(tmp_path: Path) -> None:
 )
 def test_the_service_is_named_after_the_program(command: list[str], name: str) -> None:
     assert service_name(command) == name
+
+
+def test_a_program_that_knows_nothing_of_fanlight_is_traced(tmp_path: Path) -> None:
+    (tmp_path / "agent.py").write_text(
+        textwrap.dedent(
+            """
+            import openai
+            openai.OpenAI().chat.completions.create(model="m", messages=[{"role": "user", "content": "why?"}])
+            """
+        )
+    )
+    with running_up(f"chdb://{tmp_path}/data", tmp_path) as up, running_demo_server() as server:
+        environment = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "demo"}
+        command = ("run", "--endpoint", up.url, "--", sys.executable, "agent.py")
+        result = run_cli(*command, folder=tmp_path, environment=environment)
+        assert (result.returncode, result.stderr) == (0, "")
+        sql = "SELECT service, request_model, input_tokens FROM spans FINAL WHERE role = 'call'"
+        assert up.rows(sql) == [
+            {"service": "agent", "request_model": "m", "input_tokens": server.tally.input_tokens}
+        ]
+        assert server.tally.requests == 1
 
 
 def test_what_the_user_has_set_stays() -> None:

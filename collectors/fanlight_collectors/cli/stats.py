@@ -145,7 +145,7 @@ def show_headline(console: Console, row: Row, scope: Scope) -> None:
     line = Text("GPU-seconds ").append(_gpu(row), style="bold green")
     console.print(line.append(f", {row['gpu_method']}" if row["gpu_seconds"] is not None else ""))
     unpriced = f"{count(row['requests_unpriced'])} of {count(row['requests'])} requests unpriced"
-    console.print(f"  seconds of the reference GPU; {unpriced}")
+    console.print(f"  seconds of the reference GPU (H100 SXM unless set); {unpriced}")
     console.print()
 
 
@@ -161,6 +161,7 @@ def show_groups(console: Console, rows: Rows, by: Dimension) -> None:
         show_cells(console, whole)
         return
     show_cells(console, _beside(key, work))
+    console.print()
     show_cells(console, _beside(key, gpu))
 
 

@@ -1,0 +1,119 @@
+"""The demo's figures against what its server physically received: exactly equal."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ACTIONS, DemoRun
+
+from fanlight_cli import run_cli
+from running import running_up
+
+TIME_LIMIT_S = 60  # the issue says 30 on a quiet machine; CI machines are not
+
+
+def test_requests_in_all_and_of_every_user_are_those_that_the_server_received(demo_run: DemoRun) -> None:
+    rows = demo_run.up.rows("SELECT user_id, sum(requests) AS requests FROM actions GROUP BY user_id")
+    assert {row["user_id"]: row["requests"] for row in rows} == dict(demo_run.tally.requests_by_user)
+    assert sum(row["requests"] for row in rows) == demo_run.tally.requests
+
+
+def test_tokens_are_those_that_the_server_reported(demo_run: DemoRun) -> None:
+    sql = (
+        "SELECT sum(input_tokens) AS input, sum(cached_tokens) AS cached, "
+        "sumIf(output_tokens, usage_source = 'reported') AS output FROM model_calls"
+    )
+    tally = demo_run.tally
+    assert demo_run.up.rows(sql) == [
+        {"input": tally.input_tokens, "cached": tally.cached_tokens, "output": tally.output_tokens}
+    ]
+
+
+def test_every_request_that_was_refused_or_failed_is_seen_and_belongs_to_a_retried_call(
+    demo_run: DemoRun,
+) -> None:
+    sql = (
+        "SELECT countIf(http_status = 429) AS refused, countIf(http_status = 500) AS failed "
+        "FROM spans FINAL WHERE role = 'request'"
+    )
+    assert demo_run.up.rows(sql) == [{"refused": demo_run.tally.refused, "failed": demo_run.tally.failed}]
+    extra = demo_run.up.rows("SELECT sum(requests) - count() AS extra FROM model_calls")
+    assert extra == [{"extra": demo_run.tally.refused + demo_run.tally.failed}]
+
+
+def test_all_actions_are_there_with_their_users_and_the_scheduled_one_apart(demo_run: DemoRun) -> None:
+    rows = demo_run.up.rows("SELECT origin, count() AS actions FROM actions GROUP BY origin ORDER BY origin")
+    assert rows == [{"origin": "schedule", "actions": 1}, {"origin": "user", "actions": ACTIONS - 1}]
+
+
+def test_gpu_seconds_are_priced_with_bounds_and_a_method(demo_run: DemoRun) -> None:
+    rows = demo_run.up.rows("SELECT gpu_seconds, gpu_seconds_low, gpu_seconds_high, gpu_method FROM actions")
+    priced = [row for row in rows if row["gpu_seconds"] is not None]
+    assert priced
+    for row in priced:
+        assert 0 < row["gpu_seconds_low"] <= row["gpu_seconds"] <= row["gpu_seconds_high"]
+        assert row["gpu_method"]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_command_shows_the_same_count_as_its_server_in_time(tmp_path: Path, columns: int) -> None:
+    began = time.monotonic()
+    result = run_cli("demo", "--data", str(tmp_path / "data"), folder=tmp_path, columns=columns)
+    assert time.monotonic() - began < TIME_LIMIT_S
+    assert result.returncode == 0, result.stderr
+    received, counted = re.search(r"received (\d+) requests, fanlight counted (\d+)", result.stdout).groups()  # type: ignore[union-attr]
+    assert received == counted
+    for words in ("Fan-out", "GPU-seconds", "dee", "deep_research", "FROM actions", "OPENAI_API_KEY"):
+        assert words in result.stdout
+    sql_lines = result.stdout.partition("the SQL")[2]
+    shown = [line for line in result.stdout.splitlines() if line not in sql_lines]
+    assert max(map(len, shown)) <= columns
+
+
+def test_with_4318_taken_by_something_else_it_takes_another_port(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 4318))
+            taken.listen()
+        except OSError:
+            pass  # taken already, which is what this test needs
+        result = run_cli("demo", "--data", str(tmp_path / "data"), folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "port 4318 is taken" in result.stdout
+
+
+def test_a_data_folder_that_another_process_holds_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    with running_up(f"chdb://{tmp_path}/data", tmp_path):
+        result = run_cli("demo", "--data", str(tmp_path / "data"), folder=tmp_path)
+    assert result.returncode == 2
+    assert "is open in process" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_real_endpoint_needs_a_model_and_a_key(tmp_path: Path) -> None:
+    for arguments in (["--real"], ["--real", "--model", "m"], ["--model", "m"]):
+        result = run_cli("demo", *arguments, folder=tmp_path)
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+
+
+def test_stats_by_user_is_what_the_server_received(demo_run: DemoRun) -> None:
+    shown = run_cli(
+        "stats",
+        "--by",
+        "user",
+        "--origin",
+        "all",
+        "-f",
+        "json",
+        "--store",
+        demo_run.up.url,
+        folder=demo_run.folder,
+    )
+    assert {
+        row["user_id"]: row["requests"] for row in json.loads(shown.stdout)
+    } == demo_run.tally.requests_by_user
