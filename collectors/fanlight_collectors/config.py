@@ -12,6 +12,7 @@ from typing import Final
 DEFAULT_LISTEN: Final = "127.0.0.1:4318"  # 4318 is the port of OTLP/HTTP (IANA)
 DEFAULT_FOLDER: Final = "fanlight-data"
 DEFAULT_QUEUE_BYTES: Final = 64 * 2**20
+MIN_QUEUE_BYTES: Final = 20 * 2**20  # one request body of the size that is taken
 MIN_TOKEN_CHARS: Final = 16
 
 
@@ -131,8 +132,8 @@ class UpConfig:
         host, _, port = self.listen.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             problems.append(f'--listen is "{self.listen}"; give host:port, for example {DEFAULT_LISTEN}')
-        if self.queue_bytes < 2**20:
-            problems.append(f"--queue-bytes is {self.queue_bytes}; give at least {2**20}")
+        if self.queue_bytes < MIN_QUEUE_BYTES:
+            problems.append(f"--queue-bytes is {self.queue_bytes}; give at least {MIN_QUEUE_BYTES}")
         if problems:
             raise ConfigError("\n".join(problems))
 

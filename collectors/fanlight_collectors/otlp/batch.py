@@ -17,7 +17,12 @@ RejectReason: TypeAlias = Literal[
     "malformed_span",
 ]
 RepairReason: TypeAlias = Literal[
-    "negative_duration", "oversized_attribute", "oversized_name", "invalid_utf8", "invalid_link"
+    "negative_duration",
+    "oversized_attribute",
+    "oversized_name",
+    "invalid_utf8",
+    "invalid_link",
+    "malformed_attribute",
 ]
 
 

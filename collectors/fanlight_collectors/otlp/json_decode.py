@@ -8,11 +8,11 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -22,6 +22,8 @@ from fanlight_collectors.otlp.spans import MAX_SHOWN_CHARS, RowBuilder
 
 JsonObject: TypeAlias = Mapping[str, object]
 _M = TypeVar("_M", bound=Message)
+
+_UNREADABLE: Final = (json_format.ParseError, ValueError, RecursionError)
 
 
 def decode_json(body: bytes, now_ns: int | None = None) -> SpanBatch:
@@ -63,10 +65,10 @@ def _decode_into(batch: SpanBatch, document: object, now_ns: int | None) -> Span
 
 
 def _add_resource_spans(rows: RowBuilder, batch: SpanBatch, resource_spans: JsonObject) -> None:
-    resource = _envelope(resource_spans.get("resource"), Resource())
+    resource = _resource(batch, resource_spans.get("resource"))
     attributes = rows.attributes(resource.attributes)
     for scope_spans in _objects(resource_spans, "scopeSpans", "scope_spans"):
-        scope = _envelope(scope_spans.get("scope"), InstrumentationScope())
+        scope = _scope(batch, scope_spans.get("scope"))
         spans = _spans(batch, attributes.get("service.name", ""), scope_spans)
         rows.add_spans(attributes, scope, spans)
 
@@ -75,7 +77,7 @@ def _spans(batch: SpanBatch, service: str, scope_spans: JsonObject) -> Iterable[
     for source in _objects(scope_spans, "spans"):
         try:
             yield _parse(_with_binary_ids(source), Span())
-        except (json_format.ParseError, ValueError, RecursionError) as exc:
+        except _UNREADABLE as exc:
             batch.rejects.append(_unreadable(source, service, str(exc)))
 
 
@@ -86,13 +88,33 @@ def _unreadable(source: JsonObject, service: str, detail: str) -> Reject:
     )
 
 
-def _envelope(source: object, message: _M) -> _M:
+def _resource(batch: SpanBatch, source: object) -> Resource:
+    """A resource less the attributes that cannot be read; its spans are not lost for one of them."""
     if source is None:
-        return message
+        return Resource()
+    if not isinstance(source, dict):
+        raise MalformedBody("resource is not an object")
+    resource = Resource()
+    for pair in _objects(source, "attributes"):
+        try:
+            resource.attributes.append(_parse(pair, KeyValue()))
+        except _UNREADABLE:
+            batch.repairs["malformed_attribute"] += 1
+    return resource
+
+
+def _scope(batch: SpanBatch, source: object) -> InstrumentationScope:
+    if source is None:
+        return InstrumentationScope()
+    if not isinstance(source, dict):
+        raise MalformedBody("scope is not an object")
     try:
-        return _parse(cast(JsonObject, source), message)
-    except (json_format.ParseError, ValueError, RecursionError) as exc:
-        raise MalformedBody(f"{message.DESCRIPTOR.name} cannot be read: {exc}") from exc
+        return _parse(
+            {key: source[key] for key in ("name", "version") if key in source}, InstrumentationScope()
+        )
+    except _UNREADABLE:
+        batch.repairs["malformed_attribute"] += 1
+        return InstrumentationScope()
 
 
 def _parse(source: JsonObject, message: _M) -> _M:

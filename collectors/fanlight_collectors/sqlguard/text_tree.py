@@ -1,7 +1,7 @@
 """Facts from EXPLAIN AST, for engines before 26.8 and for the statements that have no JSON form (DESCRIBE).
 
-The text leaves things out (the function of `* APPLY f`) and does not quote names, so a strange name could pass
-for something else. Both are refused here.
+The text leaves things out (the function of `* APPLY f`) and does not quote names, so a strange name could
+pass for something else. Both are refused here.
 """
 
 import re
