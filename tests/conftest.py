@@ -12,9 +12,11 @@ import pytest
 
 from clickhouse_server import Server, library, running_server
 from fanlight_schema import migrate
+from fanlight_schema.gpu import seeds
 from fanlight_schema.store import Store, open_store
 from requirements import require
 
+FIRST_DERIVED = 20  # number of the first migration that derives something from otel_traces
 _numbers = itertools.count(1)
 
 
@@ -97,6 +99,15 @@ def bare_store(open_either: Callable[[], Store]) -> Store:
 def store(open_either: Callable[[], Store]) -> Store:
     """A migrated database on each engine."""
     return _migrated(open_either())
+
+
+@pytest.fixture
+def base_store(open_either: Callable[[], Store]) -> Store:
+    """Spans as they came and rate cards, on each engine, without what is derived: made sooner than `store`."""
+    store = open_either()
+    migrate.apply(store, files=[file for file in migrate.migrations() if file.version < FIRST_DERIVED])
+    seeds.write(store)
+    return store
 
 
 def _migrated(store: Store) -> Store:

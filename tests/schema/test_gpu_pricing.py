@@ -71,15 +71,15 @@ def random_ranges(count: int, seed: int) -> list[WorkRange]:
     return found
 
 
-def test_the_sql_price_is_the_python_price_for_random_requests_of_every_model(store: Store) -> None:
+def test_the_sql_price_is_the_python_price_for_random_requests_of_every_model(base_store: Store) -> None:
     models = list(catalogue.models().values())
     names = {
         model.name: f"org/{model.name}" if "DeepSeek" not in model.name else model.name for model in models
     }
     ranges = random_ranges(120, seed=5)
     chosen = [models[index % len(models)] for index in range(len(ranges))]
-    make_demand(store, [(names[m.name], "h", found) for m, found in zip(chosen, ranges, strict=True)])
-    rows = store.query(PRICED).rows
+    make_demand(base_store, [(names[m.name], "h", found) for m, found in zip(chosen, ranges, strict=True)])
+    rows = base_store.query(PRICED).rows
     assert len(rows) == len(ranges)
     gpu = catalogue.hardware()[catalogue.REFERENCE_GPU]
     for model, found, row in zip(chosen, ranges, rows, strict=True):
@@ -95,13 +95,13 @@ def test_the_sql_price_is_the_python_price_for_random_requests_of_every_model(st
         assert method == ("modelled+cache_unknown" if found.cache_unknown else "modelled")
 
 
-def test_a_sum_of_features_costs_the_sum_of_the_prices(store: Store) -> None:
+def test_a_sum_of_features_costs_the_sum_of_the_prices(base_store: Store) -> None:
     ranges = random_ranges(40, seed=6)
     whole = WorkRange(ranges[0].value, ranges[0].low, ranges[0].high)
     for found in ranges[1:]:
         whole = WorkRange(whole.value + found.value, whole.low + found.low, whole.high + found.high)
-    make_demand(store, [("Qwen/Qwen3-32B", "h", found) for found in [*ranges, whole]])
-    prices = [row[1:4] for row in store.query(PRICED).rows]
+    make_demand(base_store, [("Qwen/Qwen3-32B", "h", found) for found in [*ranges, whole]])
+    prices = [row[1:4] for row in base_store.query(PRICED).rows]
     sums = [sum(column) for column in zip(*prices[:-1], strict=True)]
     assert list(prices[-1]) == pytest.approx(sums, rel=1e-9)
 
@@ -116,63 +116,63 @@ def answered() -> WorkRange:
     ("model", "server"),
     [("gpt-5", "api.openai.com"), ("claude-sonnet-4-5", ""), ("llama-3.1-8b-instant", "api.groq.com")],
 )
-def test_what_no_placement_knows_is_unknown_never_zero(store: Store, model: str, server: str) -> None:
-    make_demand(store, [(model, server, answered())])
-    assert store.query(PRICED).rows == [(0, None, None, None, None, None, None, None)]
+def test_what_no_placement_knows_is_unknown_never_zero(base_store: Store, model: str, server: str) -> None:
+    make_demand(base_store, [(model, server, answered())])
+    assert base_store.query(PRICED).rows == [(0, None, None, None, None, None, None, None)]
 
 
-def test_unknown_work_has_an_unknown_price(store: Store) -> None:
-    make_demand(store, [("Qwen/Qwen3-32B", "h", answered())])
-    store.command("ALTER TABLE demand UPDATE work_o = NULL WHERE 1 SETTINGS mutations_sync = 1")
-    assert store.query(PRICED).rows[0][1] is None
+def test_unknown_work_has_an_unknown_price(base_store: Store) -> None:
+    make_demand(base_store, [("Qwen/Qwen3-32B", "h", answered())])
+    base_store.command("ALTER TABLE demand UPDATE work_o = NULL WHERE 1 SETTINGS mutations_sync = 1")
+    assert base_store.query(PRICED).rows[0][1] is None
 
 
-def test_an_operators_placement_goes_before_the_shipped_one(store: Store) -> None:
+def test_an_operators_placement_goes_before_the_shipped_one(base_store: Store) -> None:
     mine = seeds.Placement(10, "^gpu7$", "(?i)qwen3-32b", "Qwen3-32B", "L40S", "tp4-bf16", 2, 8, "ops")
     card = next(c for c in seeds.rate_cards() if (c.model, c.hardware) == ("Qwen3-32B", "L40S"))
-    store.insert("placements", seeds.columns([replace(mine, profile=card.profile)]))
-    make_demand(store, [("Qwen/Qwen3-32B", "gpu7", answered()), ("Qwen/Qwen3-32B", "gpu8", answered())])
-    rows = store.query(PRICED).rows
+    base_store.insert("placements", seeds.columns([replace(mine, profile=card.profile)]))
+    make_demand(base_store, [("Qwen/Qwen3-32B", "gpu7", answered()), ("Qwen/Qwen3-32B", "gpu8", answered())])
+    rows = base_store.query(PRICED).rows
     assert [row[7] for row in rows] == ["L40S", "H100 SXM"]
     assert rows[0][4] == pytest.approx(rows[0][1] * card.reference_factor)
 
 
-def test_one_inserted_card_prices_the_past_anew(store: Store) -> None:
-    make_demand(store, [("Qwen/Qwen3-32B", "h", answered())])
-    before = store.query(PRICED).rows[0]
+def test_one_inserted_card_prices_the_past_anew(base_store: Store) -> None:
+    make_demand(base_store, [("Qwen/Qwen3-32B", "h", answered())])
+    before = base_store.query(PRICED).rows[0]
     card = next(c for c in seeds.rate_cards() if (c.model, c.hardware) == ("Qwen3-32B", "H100 SXM"))
     better = replace(
         card, method="calibrated", r_u=2 * card.r_u, r_a=0.0, r_k=0.0, low_factor=1.0, high_factor=1.0
     )
     columns = seeds.columns([better]) | {"valid_from": [1_700_000_000]}
-    store.insert("gpu_rate_cards", columns)
-    after = store.query(PRICED).rows[0]
+    base_store.insert("gpu_rate_cards", columns)
+    after = base_store.query(PRICED).rows[0]
     assert (before[6], after[6]) == ("modelled", "calibrated")
     assert after[1] != before[1]
 
 
-def test_a_card_does_not_price_what_was_before_it(store: Store) -> None:
-    make_demand(store, [("Qwen/Qwen3-32B", "h", answered())])
+def test_a_card_does_not_price_what_was_before_it(base_store: Store) -> None:
+    make_demand(base_store, [("Qwen/Qwen3-32B", "h", answered())])
     card = next(c for c in seeds.rate_cards() if (c.model, c.hardware) == ("Qwen3-32B", "H100 SXM"))
     later = seeds.columns([replace(card, method="calibrated")]) | {"valid_from": [1_800_000_000]}
-    store.insert("gpu_rate_cards", later)
-    assert store.query(PRICED).rows[0][6] == "modelled"
+    base_store.insert("gpu_rate_cards", later)
+    assert base_store.query(PRICED).rows[0][6] == "modelled"
 
 
-def test_the_catalogue_is_written_once(store: Store) -> None:
-    assert not seeds.write(store)
+def test_the_catalogue_is_written_once(base_store: Store) -> None:
+    assert not seeds.write(base_store)
     counts = "SELECT (SELECT count() FROM gpu_rate_cards FINAL), (SELECT count() FROM placements FINAL)"
-    assert store.query(counts).rows == [(len(seeds.rate_cards()), len(seeds.placements()))]
+    assert base_store.query(counts).rows == [(len(seeds.rate_cards()), len(seeds.placements()))]
 
 
-def test_a_newer_catalogue_takes_the_place_of_the_older_placements(store: Store) -> None:
+def test_a_newer_catalogue_takes_the_place_of_the_older_placements(base_store: Store) -> None:
     old = replace(
         seeds.placements()[1], model_pattern="^was-spelled-otherwise$", source=f"{seeds.SOURCE} 0123"
     )
-    store.insert("placements", seeds.columns([old, replace(old, priority=5, source="ops")]))
-    store.insert("schema_seeds", {"name": [seeds.SEED], "checksum": ["of an older catalogue"]})
-    assert seeds.write(store)
-    rows = store.query(
+    base_store.insert("placements", seeds.columns([old, replace(old, priority=5, source="ops")]))
+    base_store.insert("schema_seeds", {"name": [seeds.SEED], "checksum": ["of an older catalogue"]})
+    assert seeds.write(base_store)
+    rows = base_store.query(
         "SELECT source FROM placements FINAL WHERE model_pattern = '^was-spelled-otherwise$'"
     ).rows
     assert rows == [("ops",)]

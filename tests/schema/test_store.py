@@ -31,7 +31,7 @@ def count(store: Store, table: str) -> int:
     return found
 
 
-def test_a_span_comes_back_as_it_was_written_to_the_nanosecond(store: Store) -> None:
+def test_a_span_comes_back_as_it_was_written_to_the_nanosecond(base_store: Store) -> None:
     row = spans([NOON_NS + 1])
     row["SpanAttributes"] = [{"gen_ai.request.model": "m", "leer": ""}]
     row["Events.Timestamp"] = [[NOON_NS + 2, NOON_NS + 3]]
@@ -39,8 +39,8 @@ def test_a_span_comes_back_as_it_was_written_to_the_nanosecond(store: Store) -> 
     row["Events.Attributes"] = [[{"k": "v ä 🜁"}, {}]]
     row["Links.TraceId"], row["Links.SpanId"] = [["cd" * 16]], [["ef" * 8]]
     row["Links.TraceState"], row["Links.Attributes"] = [[""]], [[{"a": "b"}]]
-    store.insert("otel_traces", row)
-    (got,) = store.query(
+    base_store.insert("otel_traces", row)
+    (got,) = base_store.query(
         "SELECT toUnixTimestamp64Nano(Timestamp), SpanAttributes, "
         "arrayMap(t -> toUnixTimestamp64Nano(t), `Events.Timestamp`), `Events.Name`, `Events.Attributes`, "
         "`Links.TraceId`, `Links.SpanId`, `Links.Attributes`, Duration FROM otel_traces"
@@ -58,35 +58,35 @@ def test_a_span_comes_back_as_it_was_written_to_the_nanosecond(store: Store) -> 
     )
 
 
-def test_a_batch_over_two_hundred_days_and_one_time_far_off_is_stored_whole(store: Store) -> None:
-    store.insert("otel_traces", spans([NOON_NS + day * DAY_NS for day in range(200)] + [1]))
-    assert count(store, "otel_traces") == 201
+def test_a_batch_over_two_hundred_days_and_one_time_far_off_is_stored_whole(base_store: Store) -> None:
+    base_store.insert("otel_traces", spans([NOON_NS + day * DAY_NS for day in range(200)] + [1]))
+    assert count(base_store, "otel_traces") == 201
 
 
-def test_impossible_times_do_not_reject_a_batch(store: Store) -> None:
-    store.insert("otel_traces", spans([-1, 0, NOON_NS, 2**63 - 1, -(2**63)]))
-    assert count(store, "otel_traces") == 5
+def test_impossible_times_do_not_reject_a_batch(base_store: Store) -> None:
+    base_store.insert("otel_traces", spans([-1, 0, NOON_NS, 2**63 - 1, -(2**63)]))
+    assert count(base_store, "otel_traces") == 5
 
 
-def test_a_block_that_is_sent_again_is_stored_once(store: Store) -> None:
+def test_a_block_that_is_sent_again_is_stored_once(base_store: Store) -> None:
     block = spans([NOON_NS, NOON_NS + 1])
-    store.insert("otel_traces", block)
-    store.insert("otel_traces", block)
-    assert count(store, "otel_traces") == 2
+    base_store.insert("otel_traces", block)
+    base_store.insert("otel_traces", block)
+    assert count(base_store, "otel_traces") == 2
 
 
-def test_the_times_of_a_trace_are_known_at_once(store: Store) -> None:
-    store.insert("otel_traces", spans([NOON_NS, NOON_NS + 7 * 10**9]))
-    rows = store.query(
+def test_the_times_of_a_trace_are_known_at_once(base_store: Store) -> None:
+    base_store.insert("otel_traces", spans([NOON_NS, NOON_NS + 7 * 10**9]))
+    rows = base_store.query(
         "SELECT TraceId, toUnixTimestamp(min(Start)), toUnixTimestamp(max(End)) "
         "FROM otel_traces_trace_id_ts GROUP BY TraceId"
     ).rows
     assert rows == [("ab" * 16, NOON_NS // 10**9, NOON_NS // 10**9 + 7)]
 
 
-def test_an_insert_of_no_rows_is_none(store: Store) -> None:
-    store.insert("otel_traces", spans([]))
-    assert count(store, "otel_traces") == 0
+def test_an_insert_of_no_rows_is_none(base_store: Store) -> None:
+    base_store.insert("otel_traces", spans([]))
+    assert count(base_store, "otel_traces") == 0
 
 
 def test_query_names_and_types_its_columns(bare_store: Store) -> None:
@@ -166,28 +166,28 @@ def test_columns_of_unequal_length_are_refused(bare_store: Store) -> None:
         bare_store.insert("t", {"a": [1], "b": []})
 
 
-def test_threads_write_and_read_one_store_at_once(store: Store) -> None:
+def test_threads_write_and_read_one_store_at_once(base_store: Store) -> None:
     def work(number: int) -> int:
-        store.insert("otel_traces", spans([NOON_NS + number * 100 + i for i in range(50)]))
-        return count(store, "otel_traces")
+        base_store.insert("otel_traces", spans([NOON_NS + number * 100 + i for i in range(50)]))
+        return count(base_store, "otel_traces")
 
     with ThreadPoolExecutor(8) as pool:
         seen = list(pool.map(work, range(24)))
-    assert count(store, "otel_traces") == 24 * 50
+    assert count(base_store, "otel_traces") == 24 * 50
     assert all(number >= 50 for number in seen)
 
 
-def test_a_slow_query_does_not_hold_up_an_insert(store: Store) -> None:
+def test_a_slow_query_does_not_hold_up_an_insert(base_store: Store) -> None:
     started = threading.Event()
 
     def slow() -> None:
         started.set()
-        store.query("SELECT sleep(2)")
+        base_store.query("SELECT sleep(2)")
 
     thread = threading.Thread(target=slow)
     thread.start()
     started.wait()
-    store.insert("otel_traces", spans([NOON_NS]))
+    base_store.insert("otel_traces", spans([NOON_NS]))
     still_running = thread.is_alive()
     thread.join()
     assert still_running
