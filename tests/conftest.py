@@ -103,7 +103,7 @@ def store(open_either: Callable[[], Store]) -> Store:
 
 @pytest.fixture
 def base_store(open_either: Callable[[], Store]) -> Store:
-    """Spans as they came and rate cards, on each engine, without what is derived: made sooner than `store`."""
+    """Spans as they came and rate cards on each engine, without what is derived: made sooner."""
     store = open_either()
     migrate.apply(store, files=[file for file in migrate.migrations() if file.version < FIRST_DERIVED])
     seeds.write(store)
