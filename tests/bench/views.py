@@ -20,7 +20,6 @@ from collector import embedded_up
 from ingest import seconds_until_figures_stand, send_all
 from sessions import sessions
 
-from fanlight_collectors.cli.target import open_reader
 from running import Up
 
 VIEWS = (
@@ -47,7 +46,7 @@ class Row:
 
 
 def measure(up: Up, view: str, calls: int, repeats: int) -> Row:
-    with closing(open_reader(up.url)) as reader:
+    with closing(up.reader()) as reader:
         answer = reader.query_bytes(f"SELECT * FROM {view}", "CSVWithNames")
         took = []
         for _ in range(repeats):

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanlight_collectors.cli.target import open_reader, read_rows
+from fanlight_collectors.cli.target import read_rows
+from fanlight_collectors.cli.through_up import UpReader
 
 SUPPORT = Path(__file__).resolve().parent
 FANLIGHT = (sys.executable, "-m", "fanlight_collectors.cli")
@@ -36,10 +37,15 @@ class Up:
     url: str
     process: "subprocess.Popen[bytes]"
     log: Path
+    token_file: Path
+
+    def reader(self) -> UpReader:
+        """Asks it as `fanlight sql --store URL` does."""
+        return UpReader(self.url, self.token_file.read_text().strip())
 
     def rows(self, sql: str) -> list[Row]:
-        """The answer to one SELECT, through the same door as `fanlight sql --store URL`."""
-        with closing(open_reader(self.url)) as reader:
+        """The answer to one SELECT."""
+        with closing(self.reader()) as reader:
             return read_rows(reader, sql).objects()
 
     def rows_when(self, sql: str, expected: Sequence[Row], timeout_s: float = FRESH_AFTER_S) -> list[Row]:
@@ -68,7 +74,10 @@ def running_up(store: str, folder: Path, *, port: int | None = None) -> Iterator
             stdout=output,
             stderr=output,
         )
-    up = Up(f"http://127.0.0.1:{port}", process, log)
+    in_state = folder / "fanlight" / f"sql-token-{port}"
+    in_data = Path(store.removeprefix("chdb://")) / "sql-token"
+    token_file = in_data if store.startswith("chdb://") else in_state
+    up = Up(f"http://127.0.0.1:{port}", process, log, token_file)
     try:
         _wait_until_healthy(up)
         yield up
