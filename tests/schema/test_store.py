@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -159,6 +160,16 @@ def test_an_insert_follows_a_table_that_has_changed(bare_store: Store) -> None:
         bare_store.insert("t", {"a": ["x"]})
     bare_store.insert("t", {"a": ["x"]})
     assert count(bare_store, "t") == 2
+
+
+def test_a_disk_that_cannot_take_the_engines_temporary_file_is_reported(
+    open_embedded: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_embedded()
+    store.command("CREATE TABLE t (a UInt8) ENGINE = MergeTree ORDER BY a")
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
+    with pytest.raises(WriteFailed, match="No such file or directory"):
+        store.insert("t", {"a": [1]})
 
 
 def test_columns_of_unequal_length_are_refused(bare_store: Store) -> None:

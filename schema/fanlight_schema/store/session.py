@@ -122,7 +122,7 @@ class Store:
                     column_types=self._types_of(client, table, names),
                     column_oriented=True,
                 )
-        except (StoreError, struct.error, OverflowError, TypeError, ValueError) as exc:
+        except (StoreError, OSError, struct.error, OverflowError, TypeError, ValueError) as exc:
             self._types.pop((table, names), None)  # the table may have changed
             reason = str(exc) if isinstance(exc, StoreError) else reason_of(exc)
             raise WriteFailed(table, rows, reason) from exc
