@@ -56,6 +56,10 @@ def described(captured: Captured) -> list[Node]:
 
 def _node(tree: Tree) -> Node:
     facts = {SHORT[key]: value for key, value in tree.span.attributes.items() if key in SHORT}
+    if "error" in facts:
+        facts["error"] = str(facts["error"]).rpartition(".")[
+            2
+        ]  # httpx.ReadError is httpx2.ReadError elsewhere
     below = tuple(_node(child) for child in tree.children)
     return Node(tree.name, facts, tree.span.status.name == "ERROR", below)
 

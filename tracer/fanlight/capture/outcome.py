@@ -29,9 +29,8 @@ TEXT_BYTES_PER_TOKEN = 4  # help.openai.com, "What are tokens and how to count t
 MAX_BYTES_OF_ONE_TOKEN_EVENT = 8  # a stream whose events are longer on average does not send one token each
 
 
-def end_of_error(error: BaseException) -> End:
-    """How an exception that came out of a request or its stream ended it."""
-    name = type(error).__name__
+def end_of_error(name: str) -> End:
+    """How an exception of a class with this name, out of a request or its stream, ended it."""
     if name in _CANCELLED:
         return "cancelled"
     return "cut" if name in _CUT else "error"

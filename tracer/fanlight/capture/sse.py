@@ -21,74 +21,75 @@ from fanlight.capture.endpoints import StreamShape
 MAX_EVENT_BYTES = 8 * 2**20  # an unfinished event above this is dropped, and only it
 
 # Keys whose non-empty string value is generated text, most frequent first.
-CONTENT_KEYS: dict[StreamShape, tuple[bytes, ...]] = {
-    "chat": (b'"content":', b'"reasoning_content":', b'"reasoning":', b'"arguments":', b'"refusal":'),
-    "completions": (b'"text":',),
-    "responses": (b'"delta":',),
+_CONTENT_KEYS: dict[StreamShape, tuple[str, ...]] = {
+    "chat": ("content", "reasoning_content", "reasoning", "arguments", "refusal"),
+    "completions": ("text",),
+    "responses": ("delta",),
 }
+# The same as bytes up to the opening quote of the value, in the two spellings of JSON writers.
+_CONTENT_STARTS: dict[StreamShape, tuple[bytes, ...]] = {
+    shape: tuple(f'"{key}":{space}"'.encode() for key in keys for space in ("", " "))
+    for shape, keys in _CONTENT_KEYS.items()
+}
+_NULL = (b":null", b": null")
 _FINAL_EVENTS = frozenset(
     ("response.completed", "response.incomplete", "response.failed", "response.cancelled", "error")
 )
-_ESCAPED = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
+_UNTIL_QUOTE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
 
 
 class StreamReader:
-    """Reads one stream. `feed` takes bytes in any cut and gives True while nothing but text has passed."""
+    """Reads one stream; `answer` and the counts are right after every `feed`."""
 
     __slots__ = (
         "_dropped",
-        "_first",
-        "_hint",
-        "_keys",
         "_partial",
         "_partial_bytes",
+        "_start",
+        "_starts",
         "answer",
         "content_bytes",
         "content_events",
         "done",
-        "events",
     )
 
     def __init__(self, shape: StreamShape) -> None:
         self.answer = Answer()
-        self.events = 0
-        self.content_events = 0
-        self.content_bytes = 0
+        self.content_events = 0  # events with generated text
+        self.content_bytes = 0  # of that text, as it stands in JSON
         self.done = False  # the stream's own end marker has passed
-        self._keys = CONTENT_KEYS[shape]
-        self._hint = self._keys[0]
-        self._first = True
+        self._starts = _CONTENT_STARTS[shape]
+        self._start = self._starts[0]  # what stood before the text in the latest event that had some
         self._partial: list[bytes] = []
         self._partial_bytes = 0
         self._dropped = False
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the stream, cut anywhere."""
-        end = chunk.rfind(b"\n")
-        if end < 0:
-            self._keep(chunk)
+        if chunk.find(b"\n") == len(chunk) - 2 and chunk[-1] == 0x0A and not self._partial:
+            if chunk.startswith(b"data:"):  # one whole event, as most servers send them
+                self._event(chunk)
             return
-        if self._partial:
-            self._partial.append(chunk[: end + 1])
-            lines = b"".join(self._partial).split(b"\n")
-            self._partial.clear()
-            self._partial_bytes = 0
-            if self._dropped:
-                self._dropped = False
-                del lines[0]
-        else:
-            lines = chunk.split(b"\n") if end == len(chunk) - 1 else chunk[:end].split(b"\n")
-        if end < len(chunk) - 1:
-            self._keep(chunk[end + 1 :])
-        for line in lines:
-            if line.startswith(b"data:"):
-                self._event(line)
+        head, newline, tail = chunk.rpartition(b"\n")
+        if newline:
+            self._lines(head)
+        if tail:
+            self._keep(tail)
 
     def finish(self) -> None:
         """Take a last line that the server did not end."""
-        if self._partial and not self._dropped:
-            line = b"".join(self._partial)
+        if self._partial:
+            self._lines(b"")
+
+    def _lines(self, whole: bytes) -> None:
+        """Read text that ends where a line ends, together with what was kept of its first line."""
+        dropped, self._dropped = self._dropped, False
+        if self._partial:
+            whole = b"".join((*self._partial, whole))
             self._partial.clear()
+            self._partial_bytes = 0
+        lines = whole.split(b"\n")
+        for line in lines[1:] if dropped else lines:
             if line.startswith(b"data:"):
                 self._event(line)
 
@@ -97,30 +98,43 @@ class StreamReader:
         if self._partial_bytes > MAX_EVENT_BYTES:
             self._dropped = True
             self._partial[:] = [b"-"]
-            return
-        self._partial.append(part)
+        else:
+            self._partial.append(part)
 
     def _event(self, line: bytes) -> None:
-        self.events += 1
-        text_bytes = self._text_bytes(line)
-        if text_bytes:
-            self.content_events += 1
-            self.content_bytes += text_bytes
-            if not (self._first or _says(line, b'"usage"', 7) or _says(line, b'"finish_reason"', 15)):
-                return
+        end = self._count_text(line, self._start) or self._find_text(line)
+        if end:
+            usage = line.find(b'"usage"', end)
+            if usage < 0 or line.startswith(_NULL, usage + 7):
+                reason = line.find(b'"finish_reason"', end)
+                if (reason < 0 or line.startswith(_NULL, reason + 15)) and self.answer.id is not None:
+                    return
         self._decode(line[5:])
 
-    def _text_bytes(self, line: bytes) -> int:
-        """Length of the generated text in an event, as it stands in JSON; 0 if there is none."""
-        found = _text_at(line, self._hint)
-        if found:
-            return found
-        for key in self._keys:
-            found = _text_at(line, key)
-            if found:
-                self._hint = key
-                return found
+    def _find_text(self, line: bytes) -> int:
+        """Count the text of an event unlike the one before; where it ends, or 0."""
+        for start in self._starts:
+            end = self._count_text(line, start)
+            if end:
+                self._start = start
+                return end
         return 0
+
+    def _count_text(self, line: bytes, start: bytes) -> int:
+        """Count the JSON string behind `start`; where it ends, or 0 if it is empty or not there."""
+        at = line.find(start)
+        if at < 0:
+            return 0
+        at += len(start)
+        end = line.find(b'"', at)
+        if end <= at:
+            return 0
+        if line[end - 1] == 0x5C:  # an escaped quote, or a backslash at the end
+            match = _UNTIL_QUOTE.match(line, at)
+            end = end if match is None else match.end()
+        self.content_events += 1
+        self.content_bytes += end - at
+        return end
 
     def _decode(self, data: bytes) -> None:
         data = data.strip()
@@ -133,37 +147,9 @@ class StreamReader:
             return
         if not isinstance(event, dict):
             return
-        self._first = False
         kind = event.get("type")
         if isinstance(kind, str) and kind in _FINAL_EVENTS:
             self.done = True
             if kind == "error" and "error" not in event:
                 event = {"error": {"type": event.get("code") or "error"}}
         self.answer.absorb(event)
-
-
-def _text_at(line: bytes, key: bytes) -> int:
-    start = line.find(key)
-    if start < 0:
-        return 0
-    start += len(key)
-    if line.startswith(b'"', start):
-        start += 1
-    elif line.startswith(b' "', start):
-        start += 2
-    else:
-        return 0
-    end = line.find(b'"', start)
-    if end > start and line[end - 1] == 0x5C:
-        match = _ESCAPED.match(line, start)
-        end = match.end() if match else end
-    return max(end - start, 0)
-
-
-def _says(line: bytes, key: bytes, length: int) -> bool:
-    """True if the key is there with another value than null."""
-    at = line.rfind(key)
-    if at < 0:
-        return False
-    at += length
-    return not (line.startswith(b":null", at) or line.startswith(b": null", at))

@@ -28,8 +28,10 @@ def call_attributes(asked: Asked, requests: Sequence[Request]) -> Mapping[str, A
     _put_asked(attributes, asked)
     if not requests:
         return attributes
-    spokesman = next((r for r in reversed(requests) if r.outcome == "answered"), requests[-1])
-    if len(requests) == 1:
+    spokesman = requests[-1]
+    if len(requests) > 1:
+        spokesman = next((r for r in reversed(requests) if r.outcome == "answered"), spokesman)
+    else:
         attributes[names.REQUEST_OUTCOME] = spokesman.outcome
         if spokesman.status is not None:
             attributes[names.HTTP_STATUS_CODE] = spokesman.status

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from opentelemetry.trace import SpanKind
 
 from fanlight._guard import guarded
-from fanlight._spans import start_span
+from fanlight._spans import error_type_of, start_span
 from fanlight.capture.body import AnswerReader, reader_for
 from fanlight.capture.endpoints import Endpoint
 from fanlight.capture.outcome import End, end_of_error, outcome_of
@@ -33,6 +33,7 @@ class Request:
     """One physical request. Times are of `clock_ns`; `None` is not known (yet)."""
 
     __slots__ = (
+        "_error_type",
         "call",
         "end",
         "ended",
@@ -65,7 +66,8 @@ class Request:
         self.last_byte_ns: int | None = None
         self.waited_ns = 0  # the consumer let the stream wait
         self.end: End = "completed"
-        self.error_name: str | None = None
+        self.error_name: str | None = None  # the class of the exception that ended it
+        self._error_type: str | None = None
         self.ended = False
         self.ended_ns = started_ns
         call.requests.append(self)
@@ -78,30 +80,34 @@ class Request:
             self.streamed = content_type.startswith("text/event-stream")
             self.inflate = inflate
 
+    @guarded
     def feed(self, chunk: bytes, now_ns: int) -> None:
         """Bytes of the body have passed."""
         self.last_byte_ns = now_ns
         reader = self.reader
-        if reader is not None:
-            _read(self, reader, chunk)
-            if reader.content_events and self.first_content_ns is None:
-                self.first_content_ns = now_ns
-            if reader.done and not self.ended:
-                self.finish("completed")
+        if reader is None:
+            return
+        reader.feed(chunk if self.inflate is None else self.inflate(chunk))
+        if self.first_content_ns is None and reader.content_events:
+            self.first_content_ns = now_ns
+        if reader.done:
+            self.finish("completed")
 
     def failed(self, error: BaseException) -> None:
         """An exception came out of the request or out of its body."""
-        self.finish(end_of_error(error), type(error).__qualname__)
+        if not self.ended:
+            self.error_name = type(error).__name__
+            self._error_type = error_type_of(error)
+            self.finish(end_of_error(self.error_name))
 
-    def finish(self, end: End, error_name: str | None = None) -> None:
+    def finish(self, end: End) -> None:
         """The request is over; only the first call counts."""
         if self.ended:
             return
         self.ended = True
         self.end = end
-        self.error_name = error_name
         last_byte_ns = self.last_byte_ns
-        self.ended_ns = clock_ns() if last_byte_ns is None or error_name is not None else last_byte_ns
+        self.ended_ns = clock_ns() if last_byte_ns is None or self.error_name is not None else last_byte_ns
         _finish_reading(self)
         self.call.settle()
 
@@ -114,16 +120,11 @@ class Request:
     @property
     def error_type(self) -> str | None:
         """What went wrong, in one short word; None if nothing did."""
-        if self.error_name is not None:
-            return self.error_name
+        if self._error_type is not None:
+            return self._error_type
         if self.status is not None and self.status >= 400:
             return str(self.status)
         return None if self.reader is None else self.reader.answer.error_type
-
-
-@guarded
-def _read(request: Request, reader: AnswerReader, chunk: bytes) -> None:
-    reader.feed(chunk if request.inflate is None else request.inflate(chunk))
 
 
 @guarded
@@ -137,10 +138,10 @@ class Call:
 
     __slots__ = (
         "_clock_ns",
+        "_error_type",
         "_wall_ns",
         "asked",
         "endpoint",
-        "error_name",
         "options",
         "requests",
         "running",
@@ -152,8 +153,8 @@ class Call:
         self.options = options  # of the SDK's operation: a call is opened once for them
         self.asked = asked
         self.requests: list[Request] = []
-        self.error_name: str | None = None
         self.running = True
+        self._error_type: str | None = None
         self._wall_ns = time.time_ns()
         self._clock_ns = clock_ns()
         attributes: dict[str, str | bool] = {names.OPERATION_NAME: endpoint.operation, names.WIRE: True}
@@ -172,7 +173,7 @@ class Call:
         """The operation is over. What it has left open is a stream that its caller holds now."""
         self.running = False
         if error is not None:
-            self.error_name = type(error).__qualname__
+            self._error_type = error_type_of(error)
         for request in self.requests:
             if error is not None or (len(self.requests) > 1 and (request.status or 500) >= 400):
                 request.finish("closed")
@@ -180,8 +181,12 @@ class Call:
 
     def settle(self) -> None:
         """End the span if nothing is left to happen."""
-        if not self.running and all(request.ended for request in self.requests):
-            _end(self)
+        if self.running:
+            return
+        for request in self.requests:
+            if not request.ended:
+                return
+        _end(self)
 
     def abandon(self) -> None:
         """End now, with what is known: the process or its tracing ends before the call does."""
@@ -194,6 +199,11 @@ class Call:
         """It was no call after all (a redirect): leave no trace."""
         self.span.ended = True  # so that it is never exported
         open_calls.pop(id(self), None)
+
+    @property
+    def error_type(self) -> str | None:
+        """What the operation raised, else what went wrong with its last request; None if nothing did."""
+        return self._error_type or (self.requests[-1].error_type if self.requests else None)
 
     def wall_ns(self, at_clock_ns: int) -> int:
         """A `clock_ns` time as ns since 1970."""
@@ -221,7 +231,7 @@ def _end(call: Call) -> None:
         for resend_count, request in enumerate(requests):
             _write_request_span(call, request, resend_count)
     span.set_all(call_attributes(call.asked, requests))
-    error_type = call.error_name or (requests[-1].error_type if requests else None)
+    error_type = call.error_type
     if error_type is not None:
         span.error(error_type)
     span.end(call.wall_ns(max(request.ended_ns for request in requests)) if requests else None)

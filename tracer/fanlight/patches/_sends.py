@@ -57,8 +57,7 @@ class Send:
 
     def begin(self, message: Any, started_ns: int) -> Request:
         url = message.url
-        path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
-        return Request(self.call, url.host, url.port, path, started_ns)
+        return Request(self.call, url.host, url.port, _path(message), started_ns)
 
     def answered(self, response: Any, *, sync: bool) -> None:
         if self.sent or _is_redirect(response) or any(m in response.extensions for m in _CACHE_MARKS):
@@ -144,7 +143,7 @@ def _recognise(module: ModuleType, message: Any, transport: bool) -> Passing | N
         above = None  # inherited by a task that outlived it
     if type(above) is Leaf:
         return None
-    endpoint = endpoint_of(message.method, message.url.path)
+    endpoint = endpoint_of(message.method, _path(message))
     if isinstance(above, Send):
         if message is above.message or endpoint is above.endpoint:
             return Leaf(above, message) if transport else None
@@ -172,12 +171,18 @@ def _asked(module: ModuleType, message: Any, endpoint: Endpoint) -> Asked | None
     body = decode_body(content) if isinstance(content, bytes) else None
     if body is not None and endpoint.fits(body):
         asked = read_request(body, endpoint.operation)
-        return asked if asked.model is not None else _with_deployment(asked, message.url.path)
+        return asked if asked.model is not None else _with_deployment(asked, _path(message))
     return NOTHING_KNOWN if not endpoint.body_keys else None
 
 
 def _with_deployment(asked: Asked, path: str) -> Asked:
     return Asked(deployment_in(path), asked.stream, asked.choices, asked.inputs, asked.max_tokens)
+
+
+def _path(message: Any) -> str:
+    """The path of a request without its query. `url.path` would unquote it, at five times the cost."""
+    path: bytes = message.url.raw_path
+    return path.partition(b"?")[0].decode("ascii", "replace")
 
 
 def _is_redirect(response: Any) -> bool:
