@@ -1,0 +1,38 @@
+-- gpu_demand_by_user: how many GPU-seconds does each user demand? In it are all requests of all actions of the user.
+CREATE OR REPLACE VIEW gpu_demand_by_user
+(
+    user_id              String            COMMENT 'User of the actions, empty if unknown',
+    actions              UInt64            COMMENT 'Actions that made at least one model call',
+    calls                UInt64            COMMENT 'Model calls',
+    requests             UInt64            COMMENT 'Inference requests',
+    input_tokens         Nullable(UInt64)  COMMENT 'Input tokens, cached ones included; NULL if unknown for all',
+    cached_tokens        Nullable(UInt64)  COMMENT 'Input tokens read from a cache; NULL if unknown for all',
+    output_tokens        Nullable(UInt64)  COMMENT 'Output tokens, reasoning included; NULL if unknown for all',
+    calls_without_usage  UInt64            COMMENT 'Model calls whose input tokens are not known and so are in no sum',
+    requests_unpriced    UInt64            COMMENT 'Requests that are in no GPU-second figure: tokens, model or hardware unknown',
+    gpu_seconds          Nullable(Float64) COMMENT 'GPU-seconds of demand, in seconds of the reference GPU; NULL if no request is priced',
+    gpu_seconds_low      Nullable(Float64) COMMENT 'Low bound of gpu_seconds, same unit; bounds add as fully correlated',
+    gpu_seconds_high     Nullable(Float64) COMMENT 'High bound of gpu_seconds, same unit',
+    gpu_method           String            COMMENT 'Weakest method that takes part; unknown if nothing is priced; +cache_unknown where cache reads were not reported'
+)
+AS
+SELECT
+    toString(demand.user_id) AS user_id,
+    uniqExact(demand.action_id) AS actions,
+    sum(demand.calls) AS calls,
+    sum(demand.requests) AS requests,
+    sum(demand.input_tokens) AS input_tokens,
+    sum(demand.cached_tokens) AS cached_tokens,
+    sum(demand.output_tokens) AS output_tokens,
+    sum(demand.calls_without_usage) AS calls_without_usage,
+    sum(demand.requests_unpriced) AS requests_unpriced,
+    sum(demand.gpu_seconds) AS gpu_seconds,
+    sum(demand.gpu_seconds_low) AS gpu_seconds_low,
+    sum(demand.gpu_seconds_high) AS gpu_seconds_high,
+    if(
+        isNull(gpu_seconds), 'unknown',
+        concat(assumeNotNull(argMax(demand.method, demand.method_rank)), if(sum(demand.priced_cache_unknown) > 0, '+cache_unknown', ''))
+    ) AS gpu_method
+FROM priced_demand AS demand
+GROUP BY user_id
+COMMENT 'GPU-seconds by user, with bounds and method';
