@@ -125,6 +125,11 @@ def test_a_refused_statement_keeps_clickhouses_message_and_code(
     assert "FORMAT Native" not in caught.value.message
 
 
+def test_a_setting_that_does_not_exist_is_a_refused_statement(bare_store: Store) -> None:
+    with pytest.raises(QueryError, match="no_such_setting"):
+        bare_store.query("SELECT 1", settings={"no_such_setting": 1})
+
+
 def test_query_bytes_is_in_the_format_asked_for(bare_store: Store) -> None:
     assert bare_store.query_bytes("SELECT 1 AS a, 'x' AS b;", "CSVWithNames") == b'"a","b"\n1,"x"\n'
     assert json.loads(bare_store.query_bytes("SELECT 1 AS a", "JSON"))["data"] == [{"a": 1}]

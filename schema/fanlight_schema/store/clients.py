@@ -68,14 +68,14 @@ class ClientPool:
 
 @contextmanager
 def our_errors(shown: str) -> Iterator[None]:
-    """Turns the driver's errors into ours: a code means that ClickHouse answered, none that it did not."""
-    from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+    """Turns the driver's errors into ours; no code in an operational one means that nobody answered."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
 
     try:
         yield
     except ClickHouseError as exc:
         code = exc.code if isinstance(exc, Error) else None
-        if code is None:
+        if code is None and isinstance(exc, OperationalError):
             raise StoreUnavailable(f"{shown} does not answer: {reason_of(exc)}") from exc
         raise QueryError(_without_format(str(exc)), code) from exc
 
