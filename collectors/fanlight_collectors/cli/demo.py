@@ -205,14 +205,12 @@ def _of_run(session: str) -> str:
 
 def _say_what_next(console: Console, data: Path | None) -> None:
     where = f" --data {data}" if data is not None else ""
-    console.rule("next", align="left")
+    console.print()
+    console.print(Text("next", style="bold underline"))
     for command, meaning in (
-        (f"fanlight up{where}", "the collector, with this data"),
-        ("fanlight stats --by model", "the figures (also: user, agent, hour, region)"),
-        ("fanlight run -- python my_agent.py", "your program, unchanged"),
-        (
-            "OPENAI_API_KEY=... fanlight demo --real --model NAME",
-            "this agent on a real endpoint (OPENAI_BASE_URL)",
-        ),
+        (f"fanlight up{where}", "the collector again, with this data"),
+        ("fanlight stats --by model", "also by action, user, agent, hour, region"),
+        ("fanlight run -- python my_agent.py", "a program of yours, unchanged"),
+        ("fanlight demo --real --model NAME", "this agent on OPENAI_BASE_URL, OPENAI_API_KEY"),
     ):
-        console.print(Text("  ").append(command, style="bold").append(f"   {meaning}", style="dim"))
+        console.print(Text(f"{command:<36}", style="cyan").append(meaning, style="dim"))

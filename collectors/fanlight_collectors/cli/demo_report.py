@@ -12,24 +12,34 @@ TREE_LINES = 24
 
 
 def show_report(console: Console, reader: Reader, session: str) -> None:
-    """Fan-out and GPU-seconds by action and by user, the widest research as a tree, and the statements."""
+    """Fan-out and GPU-seconds by action and by user, one research as a tree, and the statements."""
     scope = Scope(session_prefix=f"{session}-")
     show_headline(console, read_rows(reader, headline_sql(scope)).objects()[0], scope)
-    console.rule("by user", align="left", style="dim")
+    _section(console, "by user")
     show_groups(console, read_rows(reader, grouped_sql("user", scope)), "user")
-    console.rule("by action", align="left", style="dim")
+    _section(console, "by action")
     show_groups(console, read_rows(reader, grouped_sql("action", scope)), "action")
     chosen = _an_action(reader, scope)
     if chosen is not None:
-        console.rule("one action as a tree", align="left", style="dim")
+        _section(console, "one action as a tree")
         show_cascade(console, reader, chosen, TREE_LINES)
-        console.print(Text(f"all of it: fanlight trace {chosen[:12]} --all", style="dim"))
-        console.print()
-    console.rule(
-        "the SQL of the table by user (views: actions, model_calls, fanout_*, gpu_demand_*)", align="left"
-    )
-    console.print(Text(grouped_sql("user", scope), style="dim"), soft_wrap=True)
+    _section(console, "the SQL of these figures, each to be put into fanlight sql")
+    for statement in _statements(session):
+        console.print(Text(statement, style="cyan"), soft_wrap=True)
+
+
+def _statements(session: str) -> list[str]:
+    return [
+        "SELECT user_id, requests, fanout_mean, fanout_p99 FROM fanout_by_user WHERE origin = 'user'",
+        "SELECT user_id, gpu_seconds, gpu_seconds_low, gpu_seconds_high, gpu_method FROM gpu_demand_by_user",
+        "SELECT user_id, requests, gpu_seconds, gpu_method FROM actions "
+        f"WHERE startsWith(session_id, '{session}-') ORDER BY requests DESC",
+    ]
+
+
+def _section(console: Console, title: str) -> None:
     console.print()
+    console.print(Text(title, style="bold underline"))
 
 
 def _an_action(reader: Reader, scope: Scope) -> str | None:

@@ -23,7 +23,7 @@ from fanlight_collectors.cli.output import show_value, terminal
 from fanlight_collectors.cli.target import StoreOption, find_target
 from fanlight_collectors.config import UpConfig
 from fanlight_collectors.importer import ImportReport, Sink, StoreSink, UpSink, import_files
-from fanlight_schema import migrate
+from fanlight_schema import migrate, refresh
 from fanlight_schema.store import Store, open_store
 
 MAX_PROBLEMS_SHOWN = 20
@@ -67,8 +67,6 @@ def _open_sink(target: str) -> Iterator[Sink]:
 
 def _settle(store: Store) -> None:
     """Figures are computed by the engine that runs here, so it must not end before they are."""
-    from fanlight_schema import refresh
-
     with terminal(stderr=True).status("computing the figures"):
         refresh.settle(store, timeout_s=SETTLE_TIMEOUT_S)
 

@@ -147,8 +147,16 @@ def _ways_to_errors(roots: Sequence[Node], room: int) -> set[int]:
 
 
 def _summary(hidden: Sequence[Node]) -> str:
-    spans = sum(node.size() for node in hidden)
-    kinds = Counter(title(node) for node in hidden)
-    named = ", ".join(f"{number} x {name}" for name, number in kinds.most_common(2))
-    more = ", ..." if len(kinds) > 2 else ""
-    return f"... {spans:,} more spans ({named}{more})"
+    kinds: Counter[str] = Counter()
+    waiting = list(hidden)
+    while waiting:
+        node = waiting.pop()
+        kinds[node.role] += 1
+        waiting += node.children
+    named = ", ".join(f"{number:,} {_plural(role, number)}" for role, number in kinds.most_common())
+    return f"... {named}"
+
+
+def _plural(role: str, number: int) -> str:
+    word = role if role in ("action", "agent", "tool", "call", "request") else "other span"
+    return word if number == 1 else f"{word}s"

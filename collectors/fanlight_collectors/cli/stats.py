@@ -18,6 +18,7 @@ from fanlight_collectors.cli.output import (
     busy,
     fits,
     show_cells,
+    show_value,
     terminal,
     write_csv,
     write_json,
@@ -35,6 +36,7 @@ from fanlight_collectors.cli.target import Reader, StoreOption, open_reader, rea
 OriginChoice: TypeAlias = Literal["user", "schedule", "agent", "system", "all"]
 WorkloadChoice: TypeAlias = Literal["serving", "rl_rollout", "eval", "batch", "training", "all"]
 Row: TypeAlias = Mapping[str, object]
+HEADINGS = {"hour": "hour (UTC)"}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -116,15 +118,15 @@ def _show(headline: Row, rows: Rows, by: Dimension, scope: Scope, statement: str
         )
         return
     show_headline(console, headline, scope)
+    console.print()
     show_groups(console, rows, by)
+    console.print()
     left_out = _number(everything) - _number(headline["actions"])
     if left_out:
-        console.print(
-            Text(
-                f"{count(left_out)} actions of other origins or workloads are not in these figures",
-                style="dim",
-            )
+        text = (
+            f"of other origins or workloads and not in these figures: {count(left_out)} more (--origin all)"
         )
+        console.print(Text(text, style="dim"))
     if statement is not None:
         show_sql_text(console, statement)
     else:
@@ -146,14 +148,13 @@ def show_headline(console: Console, row: Row, scope: Scope) -> None:
     console.print(line.append(f", {row['gpu_method']}" if row["gpu_seconds"] is not None else ""))
     unpriced = f"{count(row['requests_unpriced'])} of {count(row['requests'])} requests unpriced"
     console.print(f"  seconds of the reference GPU (H100 SXM unless set); {unpriced}")
-    console.print()
 
 
 def show_groups(console: Console, rows: Rows, by: Dimension) -> None:
     """The table by the dimension: one where it fits, else fan-out and GPU-seconds below each other."""
     name = rows.columns[0].name
     objects = rows.objects()
-    key = Cells([name], [False], [[_name(row[name])] for row in objects])
+    key = Cells([HEADINGS.get(name, name)], [False], [[_name(row[name], by)] for row in objects])
     work = _fanout_cells(objects) if by in PER_ACTION else _call_cells(objects)
     gpu = _gpu_cells(objects)
     whole = _beside(_beside(key, work), gpu)
@@ -217,8 +218,10 @@ def _amplification(row: Row) -> str:
     return figure(row["amplification"]) if row["amplification"] is not None else UNKNOWN
 
 
-def _name(value: object) -> str:
-    return str(value) if value not in (None, "") else UNKNOWN
+def _name(value: object, by: Dimension) -> str:
+    if value is None and by == "agent":
+        return "no agent"
+    return show_value(value) if value not in (None, "") else UNKNOWN
 
 
 def _number(value: object) -> int:

@@ -12,10 +12,33 @@ PER_ACTION = {  # dimensions of a whole action: name of the column, expression o
 }
 PER_CALL = {  # dimensions of a single call, over `model_calls`
     "model": ("model", "c.model"),
-    "agent": ("agent_name", "c.agent_name"),
+    "agent": ("agent_name", "c.agent_name"),  # of NEAREST_AGENT
     "region": ("region", "c.region"),
 }
-WEAKEST_FIRST = "['unknown', 'price_implied', 'modelled', 'calibrated', 'measured']"
+# Each call with the nearest agent above it, found by climbing from parent to parent.
+NEAREST_AGENT = """(
+    WITH RECURSIVE climb AS (
+        SELECT trace_id, span_id AS call_id, parent_span_id AS above, CAST(NULL AS Nullable(String)) AS agent
+        FROM model_calls
+        UNION ALL
+        SELECT climb.trace_id, climb.call_id, step.above,
+            if(step.role = 'agent', toNullable(toString(step.agent_name)), NULL)
+        FROM climb
+        INNER JOIN (
+            SELECT lower(hex(trace_id)) AS trace_id, lower(hex(span_id)) AS span_id,
+                lower(hex(parent_id)) AS above, role, agent_name
+            FROM spans FINAL
+        ) AS step ON step.trace_id = climb.trace_id AND step.span_id = climb.above
+        WHERE climb.agent IS NULL
+    )
+    SELECT calls.*, agents.agent AS agent_name
+    FROM model_calls AS calls
+    LEFT JOIN (SELECT trace_id, call_id, agent FROM climb WHERE agent IS NOT NULL) AS agents
+        ON agents.trace_id = calls.trace_id AND agents.call_id = calls.span_id
+) AS c"""
+WEAKEST_FIRST = "['price_implied', 'modelled', 'calibrated', 'measured']"
+CACHE_UNKNOWN = "+cache_unknown"
+STARTED_AT = {"a": "a.started_at", "c": "c.action_started_at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +53,7 @@ class Scope:
     def where(self, alias: str) -> str:
         tests = [f"{alias}.origin = '{self.origin}'"] if self.origin else []
         tests += [f"{alias}.workload = '{self.workload}'"] if self.workload else []
-        tests += [f"{alias}.started_at >= now() - INTERVAL {self.since_s} SECOND"] if self.since_s else []
+        tests += [f"{STARTED_AT[alias]} >= now() - INTERVAL {self.since_s} SECOND"] if self.since_s else []
         tests += [f"startsWith({alias}.session_id, '{self.session_prefix}')"] if self.session_prefix else []
         return f"WHERE {' AND '.join(tests)}\n" if tests else ""
 
@@ -48,8 +71,8 @@ def grouped_sql(dimension: Dimension, scope: Scope) -> str:
         where = scope.where("a")
     else:
         name, expression = PER_CALL[dimension]
-        columns, source = f"{_calls()},\n{_gpu('c')}", "model_calls AS c"
-        where = scope.where("c")
+        columns, where = f"{_calls()},\n{_gpu('c')}", scope.where("c")
+        source = NEAREST_AGENT if dimension == "agent" else "model_calls AS c"
     order = name if dimension == "hour" else "requests DESC"
     head = f"SELECT\n    {expression} AS {name},\n{columns}\nFROM {source}\n"
     return f"{head}{where}GROUP BY {name}\nORDER BY {order}"
@@ -88,11 +111,15 @@ def _calls() -> str:
 
 
 def _gpu(alias: str) -> str:
+    method = f"splitByChar('+', {alias}.gpu_method)[1]"
     return (
         f"    sum({alias}.gpu_seconds) AS gpu_seconds,\n"
         f"    sum({alias}.gpu_seconds_low) AS gpu_seconds_low,\n"
         f"    sum({alias}.gpu_seconds_high) AS gpu_seconds_high,\n"
-        f"    argMinIf({alias}.gpu_method, indexOf({WEAKEST_FIRST}, {alias}.gpu_method), "
-        f"{alias}.gpu_seconds IS NOT NULL) AS gpu_method,\n"
+        "    if(isNull(gpu_seconds), 'unknown', concat(\n"
+        f"        argMinIf({method}, indexOf({WEAKEST_FIRST}, {method}),\n"
+        f"            {alias}.gpu_seconds IS NOT NULL),\n"
+        f"        if(max(endsWith({alias}.gpu_method, '{CACHE_UNKNOWN}')), '{CACHE_UNKNOWN}', '')\n"
+        "    )) AS gpu_method,\n"
         f"    sum({alias}.requests_unpriced) AS requests_unpriced"
     )

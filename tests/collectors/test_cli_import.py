@@ -1,0 +1,68 @@
+"""`fanlight import`: what is good goes in, once; what is bad is named, and the exit code is 1."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from fanlight_cli import run_cli
+from running import running_up
+
+ACTION = "a" * 32
+
+
+def request(span: int, role: str, name: str, parent: int = 0, **attributes: str) -> str:
+    """An OTLP request with one span of fanlight's own, begun 2026-11-01 00:00:00 UTC."""
+    said = {"fanlight.role": role, "fanlight.action.id": ACTION, "fanlight.action.name": "ask", **attributes}
+    start = 1793491200 * 10**9 + span
+    one = {
+        "traceId": ACTION,
+        "spanId": f"{span:016x}",
+        "parentSpanId": f"{parent:016x}" if parent else "",
+        "name": name,
+        "kind": 3,
+        "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(start + 10**9),
+        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in said.items()],
+    }
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"scope": {"name": "fanlight"}, "spans": [one]}]}]})
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """A JSON file, a gzipped JSONL file and a broken one: two spans in all."""
+    call = request(2, "call", "chat m", 1, **{"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"})
+    (tmp_path / "one.json").write_text(request(1, "action", "ask", **{"user.id": "ada"}))
+    (tmp_path / "two.jsonl.gz").write_bytes(gzip.compress(f"{call}\nno json\n{call}\n".encode()))
+    (tmp_path / "bad.json").write_text('{"resourceSpans": [')
+    return [str(tmp_path / name) for name in ("one.json", "two.jsonl.gz", "bad.json", "none.json")]
+
+
+def test_into_a_folder_figures_are_there_when_it_ends_and_twice_is_once(
+    tmp_path: Path, files: list[str]
+) -> None:
+    store = ("--store", str(tmp_path / "data"))
+    for _ in range(2):
+        result = run_cli("import", *files, *store, folder=tmp_path)
+        assert result.returncode == 1
+        assert "imported 3 spans from 4 files (3 requests)" in result.stdout
+        problems = [line for line in result.stderr.splitlines() if line.startswith("not imported")]
+        assert [Path(line.split(": ")[1].split(",")[0]).name for line in problems] == [
+            "two.jsonl.gz",
+            "bad.json",
+            "none.json",
+        ]
+    sql = "SELECT action_name, user_id, model_calls, requests FROM actions"
+    shown = run_cli("sql", sql, "-f", "json", *store, folder=tmp_path)
+    assert json.loads(shown.stdout) == [
+        {"action_name": "ask", "user_id": "ada", "model_calls": 1, "requests": 1}
+    ]
+
+
+def test_through_a_running_up_and_good_files_are_exit_code_0(tmp_path: Path, files: list[str]) -> None:
+    with running_up(f"chdb://{tmp_path}/data", tmp_path) as up:
+        result = run_cli("import", files[0], "--store", up.url, folder=tmp_path)
+        assert (result.returncode, result.stderr) == (0, "")
+        expected = [{"action_name": "ask", "user_id": "ada", "model_calls": 0}]
+        assert up.rows_when("SELECT action_name, user_id, model_calls FROM actions", expected) == expected
