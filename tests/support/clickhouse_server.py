@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = ROOT / ".cache/clickhouse-test-server/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"
 START_TIMEOUT_S = 60
+PR_SET_PDEATHSIG = 1  # linux/prctl.h: die with the process that started us, however that ends
 # The engine lives as long as its query; this one ends by itself after days.
 SERVE = (
     "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "
@@ -110,6 +111,7 @@ def serve(libchdb: str, folder: str, http_port: str, tcp_port: str) -> None:
         "--listen_host=127.0.0.1",
         f"--query={SERVE}",
     ]
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
     array = (ctypes.c_char_p * len(arguments))(*[argument.encode() for argument in arguments])
     engine = ctypes.CDLL(libchdb)
     engine.query_stable_v2.restype = ctypes.c_void_p
