@@ -4,25 +4,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from demo_run import DemoRun
 from fanlight_cli import clean_environment
-from fanlight_collectors.demo_server import Tally, running_demo_server
-from running import FRESH_AFTER_S, Up, running_up
-
-ACTIONS = 14  # of which one is scheduled
-
-
-@dataclass(frozen=True, slots=True)
-class DemoRun:
-    """A running up that holds one run of the agent, and what the server physically received."""
-
-    up: Up
-    tally: Tally
-    folder: Path
+from fanlight_collectors.demo_server import running_demo_server
+from running import FRESH_AFTER_S, running_up
 
 
 @pytest.fixture(scope="session")

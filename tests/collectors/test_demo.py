@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ACTIONS, DemoRun
 
+from demo_run import ACTIONS, DemoRun
 from fanlight_cli import run_cli
 from running import running_up
 

@@ -14,12 +14,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn
 from rich.text import Text
 
 from fanlight_collectors.cli.demo_report import show_report
 from fanlight_collectors.cli.errors import CommandError, unusable
-from fanlight_collectors.cli.output import terminal
+from fanlight_collectors.cli.output import progress_bar, terminal
 from fanlight_collectors.cli.programs import free_port, port_is_free, run_lines, started_up
 from fanlight_collectors.cli.target import DATA_FOLDER, UP_URL, Reader, open_reader, read_rows
 from fanlight_collectors.cli.through_up import answers
@@ -138,7 +138,7 @@ def _environment(url: str, server: RunningDemoServer | None) -> dict[str, str]:
 
 def _run_agent(console: Console, outcome: Outcome, command: list[str], environment: dict[str, str]) -> None:
     began = time.monotonic()
-    with _progress(console) as progress:
+    with progress_bar(console, TextColumn("{task.completed} actions")) as progress:
         task = progress.add_task("the agent works", total=None)
 
         def on_line(line: str) -> None:
@@ -152,16 +152,6 @@ def _run_agent(console: Console, outcome: Outcome, command: list[str], environme
         raise CommandError(f"the agent did not run (exit code {code}): {said}")
     if code:
         console.print(Text(f"some actions failed: {said}", style="yellow"))
-
-
-def _progress(console: Console) -> Progress:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed} actions"),
-    )
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
 
 
 def _counted(reader: Reader, session: str) -> tuple[int, int]:

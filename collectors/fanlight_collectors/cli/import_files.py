@@ -8,18 +8,13 @@ from typing import Annotated
 
 import typer
 from rich.progress import (
-    BarColumn,
     MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
 )
 from rich.text import Text
 
 from fanlight_collectors.cli.errors import FAILED
 from fanlight_collectors.cli.figures import count
-from fanlight_collectors.cli.output import show_value, terminal
+from fanlight_collectors.cli.output import progress_bar, show_value, terminal
 from fanlight_collectors.cli.target import StoreOption, find_target
 from fanlight_collectors.config import UpConfig
 from fanlight_collectors.importer import ImportReport, Sink, StoreSink, UpSink, import_files
@@ -72,8 +67,7 @@ def _settle(store: Store) -> None:
 
 
 def _import(files: list[Path], sink: Sink) -> ImportReport:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=terminal(stderr=True), transient=True) as progress:
+    with progress_bar(terminal(stderr=True), MofNCompleteColumn()) as progress:
         task = progress.add_task("reading", total=len(files))
 
         def on_file(path: Path, done: int, total: int) -> None:

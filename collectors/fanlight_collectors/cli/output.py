@@ -17,6 +17,14 @@ from typing import Literal, TypeAlias
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -97,6 +105,12 @@ def terminal(stderr: bool = False) -> Console:
 def busy(doing: str) -> AbstractContextManager[object]:
     """Shows on a terminal that something takes a while; a pipe sees nothing of it."""
     return terminal(stderr=True).status(doing)
+
+
+def progress_bar(console: Console, amount: ProgressColumn) -> Progress:
+    """A bar with the elapsed time that goes when it is done; nothing at all in a pipe."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def write_json(rows: Rows) -> None:
