@@ -192,9 +192,9 @@ def test_body_over_20_mib_is_413_and_the_client_reads_it(up: Up) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_bomb_is_413_and_is_never_inflated(up: Up, encoding: str) -> None:
-    packer = zlib.compressobj(9, wbits=31 if encoding == "gzip" else 15)
+    packer = zlib.compressobj(1, wbits=31 if encoding == "gzip" else 15)
     zeros = bytes(16 * MIB)
-    bomb = b"".join(packer.compress(zeros) for _ in range(128)) + packer.flush()  # 2 GiB in 2 MiB
+    bomb = b"".join(packer.compress(zeros) for _ in range(20)) + packer.flush()  # 320 MiB in 1.5
     before = memory_bytes(up)
     assert up.post(bomb, content_encoding=encoding).status_code == 413
     assert memory_bytes(up) - before < 100 * MIB

@@ -16,10 +16,12 @@ from typing import Any
 import httpx
 
 PROGRAM = """
-import json, sys
+import json, pathlib, sys
 from fanlight_collectors.config import UpConfig
 from fanlight_collectors.up import run_up
-sys.exit(run_up(UpConfig(**json.loads(sys.argv[1]))))
+options = json.loads(sys.argv[1])
+options["state_folder"] = pathlib.Path(options["state_folder"])
+sys.exit(run_up(UpConfig(**options)))
 """
 START_TIMEOUT_S = 60
 
@@ -66,7 +68,7 @@ class Up:
 
 def start_up(folder: Path, **options: object) -> "subprocess.Popen[str]":
     """The process; its first line on stdout says where it listens, one on stderr why it does not."""
-    config = {"store": f"chdb://{folder}", "listen": "127.0.0.1:0", **options}
+    config = {"store": f"chdb://{folder}", "listen": "127.0.0.1:0", "state_folder": str(folder), **options}
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, json.dumps(config)],
         stdout=subprocess.PIPE,

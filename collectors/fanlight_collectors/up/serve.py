@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import signal
 import socket
@@ -55,9 +56,10 @@ def _serve(config: UpConfig, say: Say) -> None:
         )
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listen(config))
+        config = _with_real_port(config, listener)
         store = stack.enter_context(_open(config, say))
         service = _build(config, store, sender_token, stack)
-        for line in _greeting(listener, store):
+        for line in _greeting(config, store):
             say(line)
         asyncio.run(_run_server(service, listener))
         say("stopped: every span that was acknowledged is in the store")
@@ -83,6 +85,12 @@ def _listen(config: UpConfig) -> Iterator[socket.socket]:
                 f"cannot listen on {config.listen}: {exc.strerror}; stop what is there or change --listen"
             ) from exc
         yield listener
+
+
+def _with_real_port(config: UpConfig, listener: socket.socket) -> UpConfig:
+    """Port 0 asks the system for a free one."""
+    host = config.listen.rpartition(":")[0]
+    return dataclasses.replace(config, listen=f"{host}:{listener.getsockname()[1]}")
 
 
 @contextlib.contextmanager
@@ -141,9 +149,8 @@ async def _run_server(service: Service, listener: socket.socket) -> None:
     await server.serve([listener])
 
 
-def _greeting(listener: socket.socket, store: Store) -> list[str]:
-    host, port = listener.getsockname()[:2]
-    endpoint = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _greeting(config: UpConfig, store: Store) -> list[str]:
+    endpoint = f"http://{config.listen}"
     return [
         f"fanlight is up on {endpoint}: OTLP traces at /v1/traces, SQL at /v1/sql",
         f"spans go to {store.url}",

@@ -10,14 +10,14 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
 from fanlight_collectors.otlp import SpanBatch, merge_batches
 from fanlight_collectors.otlp.rejects import REJECTS_TABLE, reject_columns
 from fanlight_schema.otel_traces import TABLE
-from fanlight_schema.store import QueryError, Store, StoreError, WriteFailed
+from fanlight_schema.store import QueryError, Store, StoreError, StoreUnavailable, WriteFailed
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class GroupWriter:
         self._closing = False
         self._last_insert_at = 0.0
         self.counts: Counter[str] = Counter()
+        self._inserter = ThreadPoolExecutor(1, "fanlight-insert")
         self._thread = threading.Thread(target=self._run, name="fanlight-writer", daemon=True)
         self._thread.start()
 
@@ -96,6 +97,7 @@ class GroupWriter:
             self._closing = True
             self._changed.notify()
         self._thread.join()
+        self._inserter.shutdown()
 
     def _run(self) -> None:
         while group := self._next_group():
@@ -121,24 +123,25 @@ class GroupWriter:
         return group
 
     def _write(self, group: Sequence[_Waiting]) -> None:
-        try:
-            self._insert(group)
-        except StoreError as exc:
-            self._write_each_alone(group, exc)
-        else:
+        # A future holds whatever an insert raises, foreseen or not, so that this thread outlives it.
+        error = self._inserter.submit(self._insert, group).exception()
+        if error is None:
             for waiting in group:
                 waiting.stored.set_result(None)
-
-    def _write_each_alone(self, group: Sequence[_Waiting], error: StoreError) -> None:
-        log.warning("insert of %d requests failed: %s", len(group), error)
-        for waiting in group:
-            if len(group) > 1 and _is_of_the_data(error):
+        elif len(group) > 1 and not isinstance(error.__cause__, StoreUnavailable):
+            log.warning("insert of %d requests failed, trying each alone: %s", len(group), error)
+            for waiting in group:
                 self._write([waiting])
-            elif _is_of_the_data(error):
-                self.counts["spans_not_storable"] += waiting.batch.rows
-                waiting.stored.set_exception(NotStorable(str(error)))
-            else:
-                waiting.stored.set_exception(error)
+        else:
+            self._fail(group, error)
+
+    def _fail(self, group: Sequence[_Waiting], error: BaseException) -> None:
+        log.warning("insert of %d requests failed: %s", len(group), error)
+        answer = error if _may_pass(error) else NotStorable(f"{type(error).__name__}: {error}")
+        if isinstance(answer, NotStorable):
+            self.counts["spans_not_storable"] += sum(waiting.batch.rows for waiting in group)
+        for waiting in group:
+            waiting.stored.set_exception(answer)
 
     def _insert(self, group: Sequence[_Waiting]) -> None:
         batches = [waiting.batch for waiting in group]
@@ -149,8 +152,9 @@ class GroupWriter:
         self.counts["spans_stored"] += sum(batch.rows for batch in batches)
 
 
-def _is_of_the_data(error: StoreError) -> bool:
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same rows may be stored later: the store is away or short of something."""
     cause = error.__cause__ if isinstance(error, WriteFailed) else error
     if isinstance(cause, QueryError):
-        return cause.code in _DATA_ERRORS
-    return not isinstance(cause, StoreError)  # the driver could not even encode the rows
+        return cause.code not in _DATA_ERRORS
+    return isinstance(cause, StoreError)  # anything else is the driver failing to encode the rows
