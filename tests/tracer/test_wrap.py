@@ -1,8 +1,6 @@
 """One client instead of all of them, the drop-in import, and taking everything out again."""
 
-import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import fanlight.testing
 from fanlight import _guard, patches
 from fanlight.testing import Captured
 from mock_provider import Fault, Provider
+from programs import run_python
 from sdk_drivers import MESSAGES, Driver
 from span_trees import described, plain_call
 
@@ -112,20 +111,6 @@ def test_a_wrapper_of_someone_else_stays_in_place(provider: Provider, driver: Dr
     owner.request = before
 
 
-def python(code: str, *options: str, **environment: str) -> str:
-    """What a program prints, run in a Python of its own; it must succeed without a word on stderr."""
-    result = subprocess.run(
-        [sys.executable, *options, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": "/usr/bin:/bin", "OTEL_SDK_DISABLED": "false", **environment},
-        timeout=60,
-    )
-    assert (result.returncode, result.stderr) == (0, "")
-    return result.stdout
-
-
 CALL = """
         with fanlight.testing.capture() as spans:
             with OpenAI(base_url={url!r}, api_key="k") as client:
@@ -141,7 +126,7 @@ def test_the_drop_in_import_is_openai_itself_and_traced(provider: Provider) -> N
         import openai
         assert (OpenAI, RateLimitError) == (openai.OpenAI, openai.RateLimitError)
         """ + CALL.format(url=provider.scenario())
-    assert python(code, FANLIGHT_EXPORT="false") == "['chat m']\n"
+    assert run_python(code, OTEL_TRACES_EXPORTER="none") == "['chat m']\n"
 
 
 def test_the_drop_in_import_says_what_is_missing() -> None:
@@ -153,7 +138,7 @@ def test_the_drop_in_import_says_what_is_missing() -> None:
         except ImportError as error:
             print(error)
         """
-    assert "pip install openai" in python(code)
+    assert "pip install openai" in run_python(code)
 
 
 def test_clients_imported_after_instrument_are_traced(provider: Provider) -> None:
@@ -164,7 +149,7 @@ def test_clients_imported_after_instrument_are_traced(provider: Provider) -> Non
         assert not {"openai", "httpx", "httpx2"} & set(sys.modules), "instrument() imports no client"
         from openai import OpenAI
         """ + CALL.format(url=provider.scenario())
-    assert python(code) == "['chat m']\n"
+    assert run_python(code) == "['chat m']\n"
 
 
 def test_the_automatic_set_up_traces_a_program_that_knows_nothing(provider: Provider, tmp_path: Path) -> None:
@@ -174,5 +159,5 @@ def test_the_automatic_set_up_traces_a_program_that_knows_nothing(provider: Prov
         from openai import OpenAI
         import fanlight.testing
         """ + CALL.format(url=provider.scenario())
-    printed = python(code, PYTHONPATH=f"{auto}:{tmp_path}")
+    printed = run_python(code, OTEL_TRACES_EXPORTER="none", PYTHONPATH=f"{auto}:{tmp_path}")
     assert printed == "the one that was there\n['chat m']\n"

@@ -44,8 +44,9 @@ def install_all() -> None:
 
 @guarded
 def uninstall_all() -> None:
-    """Restore all that `install_all` and `wrap_client` replaced. Open streams still end their spans."""
+    """Restore all that `install_all` and `wrap_client` replaced, and end what is still open."""
     global _watch
+    end_open_calls()
     with _lock:
         if _watch is not None:
             _watch.remove()

@@ -190,7 +190,9 @@ class Call:
 
     def abandon(self) -> None:
         """End now, with what is known: the process or its tracing ends before the call does."""
-        self.running = False
+        if self.running:
+            self.running = False
+            self._error_type = "abandoned"
         for request in self.requests:
             request.finish("abandoned")
         self.settle()

@@ -49,6 +49,7 @@ class ImportWatch(importlib.abc.MetaPathFinder):
         return None
 
 
+@guarded
 def _announce(loader: object, on_import: Callable[[ModuleType], object]) -> None:
     """Have this one loader tell when it has executed its module. It keeps its type: others look at it."""
     original = getattr(loader, "exec_module", None)
