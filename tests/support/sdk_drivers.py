@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,11 @@ MESSAGES = [
     {"role": "system", "content": "You are a careful assistant."},
     {"role": "user", "content": "Say something about the window."},
 ]
+
+
+def http_library() -> Any:
+    """What the installed SDK sends with: httpx2 from openai 3 on, httpx before."""
+    return importlib.import_module("httpx2" if openai.VERSION >= "3" else "httpx")
 
 
 class Driver:

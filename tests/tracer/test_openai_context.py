@@ -12,7 +12,7 @@ import openai
 import fanlight
 from fanlight.testing import Captured
 from mock_provider import Provider
-from sdk_drivers import MESSAGES
+from sdk_drivers import MESSAGES, http_library
 from span_trees import Node, described, plain_call
 
 ASK: Any = {"model": "m", "messages": MESSAGES}
@@ -85,7 +85,7 @@ async def test_a_call_inside_an_async_generator(provider: Provider, captured: Ca
 
 
 async def test_a_task_that_outlives_a_call_is_not_part_of_it(provider: Provider, captured: Captured) -> None:
-    httpx_module = getattr(openai._base_client, "httpx2", None) or openai._base_client.httpx  # type: ignore[attr-defined]
+    httpx = http_library()
     url = provider.scenario()
     later: list[asyncio.Task[Any]] = []
     async with openai.AsyncOpenAI(base_url=url, api_key="k") as outer:
@@ -98,7 +98,7 @@ async def test_a_task_that_outlives_a_call_is_not_part_of_it(provider: Provider,
             await asyncio.sleep(0.2)
             await outer.chat.completions.create(**ASK)
 
-        async with httpx_module.AsyncClient(event_hooks={"request": [hook]}) as http:
+        async with httpx.AsyncClient(event_hooks={"request": [hook]}) as http:
             hooked = outer.with_options(http_client=http)
             await hooked.chat.completions.create(**ASK)
         await later[0]

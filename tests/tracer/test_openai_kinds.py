@@ -11,7 +11,7 @@ from fanlight import patches
 from fanlight.testing import Captured
 from mock_provider import Fault, Provider
 from programs import run_python
-from sdk_drivers import MESSAGES, Driver, SyncDriver
+from sdk_drivers import MESSAGES, Driver, SyncDriver, http_library
 from span_trees import described, plain_call
 
 ASK: Any = {"model": "m", "messages": MESSAGES}
@@ -62,15 +62,36 @@ def test_the_other_http_library_under_the_sdk(provider: Provider, captured: Capt
     assert call.facts["requests"] == len(call.below) == 2
 
 
-def test_a_path_of_its_own_before_the_model_still_counts(
-    provider: Provider, driver: Driver, captured: Captured
-) -> None:
-    target = provider.scenario()
-    url = provider.scenario(Fault(status=307, headers={"location": f"{target}/chat/completions"}))
-    client = driver.client(url)
-    client._prepare_url = lambda _: f"{url}/chat/completions"
-    driver.run(client.post("/chat/completions", body=ASK, cast_to=object))
-    assert len(described(captured)) == 1
+def test_a_proxy_with_paths_of_its_own_is_no_hiding_place(captured: Captured) -> None:
+    httpx = http_library()
+
+    def to_proxy(request: Any) -> None:
+        request.url = request.url.copy_with(path="/proxy/7")
+
+    def handle(request: Any) -> Any:
+        return httpx.Response(200, json={"id": "c", "choices": [], "usage": {"prompt_tokens": 5}})
+
+    hooks = {"request": [to_proxy]}
+    http = httpx.Client(transport=httpx.MockTransport(handle), event_hooks=hooks)
+    with openai.OpenAI(base_url="http://model/v1", api_key="k", http_client=http) as client:
+        client.chat.completions.create(**ASK)
+    (call,) = described(captured)
+    assert (call.facts["requests"], call.facts["input"]) == (1, 5)
+
+
+def test_a_token_fetched_inside_a_call_is_no_request_of_it(provider: Provider, captured: Captured) -> None:
+    httpx = http_library()
+    tokens = provider.scenario(end="/oauth/token")
+    url = provider.scenario()
+
+    def fetch_token() -> str:
+        return str(httpx.post(tokens, json={"grant_type": "client_credentials"}).status_code)
+
+    with openai.OpenAI(base_url=url, api_key=fetch_token) as client:
+        client.chat.completions.create(**ASK)
+    (truth,) = provider.truth(url, expect=1)
+    assert truth.headers["authorization"] == "Bearer 404"
+    assert described(captured) == [plain_call(truth)]
 
 
 def test_an_open_stream_is_recorded_when_tracing_is_switched_off(
@@ -110,18 +131,23 @@ ENDING = """
 """
 
 
+IN_FLIGHT = """threading.Thread(target=ask, daemon=True).start()
+    while not any(call.requests for call in patches._call.open_calls.values()): time.sleep(0.01)
+"""
+
+
 @pytest.mark.parametrize(
     ("how", "told"),
     [
         ("ask()", "chat m None 25\n"),
         ("stream = ask(stream=True); [next(stream) for _ in range(4)]", "chat m None 3\n"),
         ("stream = ask(stream=True)", "chat m None None\n"),
-        ("threading.Thread(target=ask, daemon=True).start(); time.sleep(0.4)", "chat m abandoned None\n"),
+        (IN_FLIGHT, "chat m abandoned None\n"),
     ],
     ids=["plain", "held", "never read", "in flight"],
 )
 def test_what_is_open_when_the_process_ends_is_recorded(provider: Provider, how: str, told: str) -> None:
-    fault = Fault(delay_s=2) if "Thread" in how else Fault(pace_s=0.02)
+    fault = Fault(delay_s=5) if how is IN_FLIGHT else Fault(pace_s=0.02)
     assert run_python(ENDING.format(url=provider.scenario(fault)) + f"    {how}\n") == told
 
 

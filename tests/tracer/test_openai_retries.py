@@ -8,7 +8,7 @@ import pytest
 
 from fanlight.testing import Captured
 from mock_provider import Asked, Fault, Provider
-from sdk_drivers import MESSAGES, AsyncDriver, Driver, SyncDriver
+from sdk_drivers import MESSAGES, AsyncDriver, Driver, SyncDriver, http_library
 from span_trees import Node, described, plain_call, tokens
 
 QUICKLY = {"retry-after-ms": "1"}  # the SDK's own, so that a retry does not wait half a second
@@ -209,8 +209,7 @@ def test_a_cancelled_call_ends_its_span(provider: Provider, captured: Captured, 
 
 
 def test_a_retry_inside_the_transport_is_a_request_too(provider: Provider, captured: Captured) -> None:
-    base_client = openai._base_client
-    httpx = getattr(base_client, "httpx2", None) or base_client.httpx  # type: ignore[attr-defined]
+    httpx = http_library()
     url = provider.scenario(Fault(status=503), Fault())
 
     class Retrying(httpx.BaseTransport):  # type: ignore[misc, name-defined]

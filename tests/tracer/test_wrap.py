@@ -14,7 +14,7 @@ from fanlight import _guard, patches
 from fanlight.testing import Captured
 from mock_provider import Fault, Provider
 from programs import run_python
-from sdk_drivers import MESSAGES, Driver
+from sdk_drivers import MESSAGES, Driver, http_library
 from span_trees import described, plain_call
 
 ASK: Any = {"model": "m", "messages": MESSAGES}
@@ -67,7 +67,7 @@ def test_something_else_cannot_be_wrapped(unpatched: Captured) -> None:
 
 def test_uninstalling_leaves_nothing_behind(driver: Driver) -> None:
     base: Any = openai._base_client
-    httpx = getattr(base, "httpx2", None) or base.httpx
+    httpx = http_library()
     owners = [
         (base.SyncAPIClient, "request"),
         (base.AsyncAPIClient, "request"),
