@@ -81,21 +81,13 @@ def measure(up: Up, bodies: Sequence[bytes], connections: int, encoding: str) ->
         spans_per_s=stored / seconds,
         up_cpu_us_per_span=up_cpu / stored * 1e6,
         sender_cpu_us_per_span=sender_cpu / stored * 1e6,
-        fresh_after_s=seconds_until_figures_stand(up),
+        fresh_after_s=up.settle(),
     )
 
 
 def stored_spans(up: Up) -> int:
     count: int = up.rows("SELECT count() AS n FROM otel_traces")[0]["n"]
     return count
-
-
-def seconds_until_figures_stand(up: Up) -> float:
-    """From the last answer until `actions` has every call that `model_calls` has."""
-    started = time.perf_counter()
-    question = "SELECT (SELECT sum(model_calls) FROM actions) = (SELECT count() FROM model_calls) AS same"
-    up.rows_when(question, [{"same": 1}], timeout_s=30)
-    return time.perf_counter() - started
 
 
 def run(repeats: int) -> tuple[list[Row], str]:

@@ -17,7 +17,7 @@ from statistics import median
 import report
 import spans
 from collector import embedded_up
-from ingest import seconds_until_figures_stand, send_all
+from ingest import send_all
 from sessions import sessions
 
 from running import Up
@@ -62,7 +62,7 @@ def run(repeats: int) -> tuple[list[Row], str]:
     for copies in COPIES:
         with embedded_up() as up:
             send_all(up, list(spans.requests(found, ended_at_s=time.time(), copies=copies)))
-            seconds_until_figures_stand(up)
+            up.settle()
             calls = up.rows("SELECT count() AS n FROM model_calls")[0]["n"]
             rows += [measure(up, view, calls, repeats) for view in VIEWS]
     return rows, source

@@ -59,6 +59,7 @@ def ran(store_of, tmp_path_factory) -> Iterator[Ran]:
         )
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/tally") as answer:
             tally = json.load(answer)
+        up.settle()
         yield Ran(up, tally)
 
 
@@ -88,7 +89,7 @@ def expected_fanout() -> list[Row]:
 
 def test_fanout_per_user_counts_every_physical_request(ran):
     columns = "user_id, actions, calls, requests, fanout_mean, fanout_max, amplification"
-    found = ran.up.rows_when(f"SELECT {columns} FROM fanout_by_user ORDER BY user_id", expected_fanout())
+    found = ran.up.rows(f"SELECT {columns} FROM fanout_by_user ORDER BY user_id")
     assert found == expected_fanout()
     assert {row["user_id"]: row["requests"] for row in found} == {
         user: count["requests"] for user, count in ran.tally.items()
@@ -111,7 +112,7 @@ def test_steps_retries_and_tokens_of_every_action_are_stored(ran):
     ]
     columns = ", ".join(turn_rows[0])
     sql = f"SELECT {columns} FROM actions WHERE action_name = 'research' ORDER BY user_id, model_calls"
-    assert ran.up.rows_when(sql, turn_rows) == turn_rows
+    assert ran.up.rows(sql) == turn_rows
 
 
 def tokens(kind: str, turn: int) -> int:
@@ -199,9 +200,9 @@ def send_until_refused(url: str, sender: str, acknowledged: list[str]) -> None:
 
 
 def stored_calls(up: Up, users: list[str]) -> dict[str, int]:
+    up.settle()
     names = ", ".join(f"'{user}'" for user in users)
-    sql = f"SELECT user_id, model_calls FROM actions WHERE user_id IN ({names}) ORDER BY user_id"
-    rows = up.rows_when(sql, [{"user_id": user, "model_calls": 3} for user in sorted(users)])
+    rows = up.rows(f"SELECT user_id, model_calls FROM actions WHERE user_id IN ({names})")
     return {row["user_id"]: row["model_calls"] for row in rows}
 
 
