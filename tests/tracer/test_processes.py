@@ -21,14 +21,14 @@ def record(name):
 """
 
 
-def run(program: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run(program: str, timeout_s: float = 30, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a program with fanlight on, and give what became of it."""
     return subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", HEAD + textwrap.dedent(program)],
         env={**os.environ, **env},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=timeout_s,
         check=False,
     )
 
@@ -108,6 +108,29 @@ def test_fork_while_the_exporter_is_busy_does_not_hang(collector: OtlpReceiver) 
     assert done.returncode == 0
     assert collector.names.count("execute_tool c") == 20
     assert collector.names.count("execute_tool p") == 4_000
+
+
+def test_fork_while_the_exporter_is_being_imported_does_not_hang(collector: OtlpReceiver) -> None:
+    done = run(
+        """
+        import importlib.abc, time
+        class Slow(importlib.abc.MetaPathFinder):
+            def find_spec(self, name, path=None, target=None):
+                if name == "http.client":
+                    time.sleep(0.5)
+        sys.meta_path.insert(0, Slow())
+        record("p")
+        time.sleep(0.2)
+        pid = os.fork()
+        if pid == 0:
+            record("c"); sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """,
+        OTEL_BSP_SCHEDULE_DELAY="1",
+        timeout_s=10,
+    )
+    assert done.returncode == 0
+    assert sorted(collector.names) == ["execute_tool c", "execute_tool p"]
 
 
 def test_ids_do_not_repeat_after_a_fork_or_a_seed(collector: OtlpReceiver) -> None:

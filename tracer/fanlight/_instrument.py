@@ -14,10 +14,11 @@ from opentelemetry import trace
 from fanlight import _guard
 from fanlight._config import Config, read_config
 from fanlight._exits import ExitHook
-from fanlight._export import ExportSink, Sender
-from fanlight._guard import guard, guarded, logger
+from fanlight._export import ExportSink
+from fanlight._guard import guard, guarded
 from fanlight._provider import provider_resource, use_provider
 from fanlight._runtime import runtime
+from fanlight._sender import make_sender
 
 T = TypeVar("T")
 
@@ -91,7 +92,7 @@ def _start_export(config: Config) -> None:
     runtime.export_url = config.traces_url
     runtime.shutdown_timeout_s = config.shutdown_timeout_s
     runtime.sink = ExportSink(
-        _make_sender(config),
+        lambda: make_sender(config),
         _resource(config),
         (runtime.scope_name, runtime.version),
         queue_limit_bytes=config.queue_limit_bytes,
@@ -100,25 +101,6 @@ def _start_export(config: Config) -> None:
     )
     if _exit_hook is None:
         _exit_hook = ExitHook(shutdown)
-
-
-def _make_sender(config: Config) -> Callable[[], Sender]:
-    def make() -> Sender:
-        # Here, on the export thread: http.client and ssl take longer to import than all of fanlight.
-        if config.protocol == "grpc":
-            try:
-                from fanlight._grpc import GrpcSender
-            except ImportError:
-                logger.warning(
-                    'OTLP over gRPC needs `pip install "fanlight[grpc]"`; sending over HTTP instead'
-                )
-            else:
-                return GrpcSender(config)
-        from fanlight._http import HttpSender
-
-        return HttpSender(config)
-
-    return make
 
 
 def _resource(config: Config) -> Callable[[], dict[str, object]]:
