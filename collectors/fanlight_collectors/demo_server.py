@@ -50,9 +50,11 @@ class Tally:
     cached_tokens: int = 0
     output_tokens: int = 0
     requests_by_user: Counter[str] = field(default_factory=Counter)
+    answers: dict[str, Answer] = field(default_factory=dict)  # of chat, by response id
 
-    def add_answer(self, answer: Answer) -> None:
-        """Count one complete answer."""
+    def add_answer(self, answer_id: str, answer: Answer) -> None:
+        """Count one complete chat answer."""
+        self.answers[answer_id] = answer
         self.answered += 1
         self.input_tokens += answer.input_tokens
         self.cached_tokens += answer.cached_tokens
@@ -66,6 +68,7 @@ class DemoApi:
     model: DemoModel
     tally: Tally = field(default_factory=Tally)
     _faulted: set[str] = field(default_factory=set)
+    _ids: int = 0
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -93,8 +96,9 @@ class DemoApi:
         if body.get("stream"):
             return StreamingResponse(self._stream(body, answer), media_type="text/event-stream")
         await asyncio.sleep(answer.output_tokens * DECODE_S_PER_TOKEN)
-        self.tally.add_answer(answer)
-        return JSONResponse(_completion(body, answer, self._next_id()))
+        answer_id = self._next_id()
+        self.tally.add_answer(answer_id, answer)
+        return JSONResponse(_completion(body, answer, answer_id))
 
     async def embeddings(self, request: Request) -> Response:
         """POST /v1/embeddings."""
@@ -142,18 +146,20 @@ class DemoApi:
 
     async def _stream(self, body: Json, answer: Answer) -> AsyncIterator[str]:
         complete = False
+        answer_id = self._next_id()
         try:
-            for event in _events(body, answer, self._next_id()):
+            for event in _events(body, answer, answer_id):
                 await asyncio.sleep(DECODE_S_PER_TOKEN * 4)
                 yield f"data: {json.dumps(event)}\n\n"
             complete = True
-            self.tally.add_answer(answer)
+            self.tally.add_answer(answer_id, answer)
             yield "data: [DONE]\n\n"
         finally:
             self.tally.broken_streams += not complete
 
     def _next_id(self) -> str:
-        return f"demo-{self.model.seed}-{self.tally.requests}"
+        self._ids += 1
+        return f"demo-{self.model.seed}-{self._ids}"
 
     def _vector(self, text: str, as_base64: bool) -> str | list[float]:
         values = [self.model.draw(f"dim {i}", text, 2001) / 1000 - 1 for i in range(EMBEDDING_DIMENSIONS)]

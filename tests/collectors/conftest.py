@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from demo_run import DemoRun
 from fanlight_cli import clean_environment
 from fanlight_collectors.demo_server import running_demo_server
-from running import FRESH_AFTER_S, running_up
+from running import running_up
 
 
 @pytest.fixture(scope="session")
@@ -27,5 +26,5 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
             )
             command = [sys.executable, "-W", "error", "-m", "fanlight.demo_agent", "--session", "test"]
             subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
-        time.sleep(FRESH_AFTER_S)
+        up.settle()
         yield DemoRun(up, server.tally, folder)

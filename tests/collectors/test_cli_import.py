@@ -14,7 +14,13 @@ ACTION = "a" * 32
 
 def request(span: int, role: str, name: str, parent: int = 0, **attributes: str) -> str:
     """An OTLP request with one span of fanlight's own, begun 2026-11-01 00:00:00 UTC."""
-    said = {"fanlight.role": role, "fanlight.action.id": ACTION, "fanlight.action.name": "ask", **attributes}
+    said = {
+        "fanlight.role": role,
+        "fanlight.action.id": ACTION,
+        "fanlight.action.name": "ask",
+        "fanlight.action.source": "declared",
+        **attributes,
+    }
     start = 1793491200 * 10**9 + span
     one = {
         "traceId": ACTION,
@@ -65,4 +71,5 @@ def test_through_a_running_up_and_good_files_are_exit_code_0(tmp_path: Path, fil
         result = run_cli("import", files[0], "--store", up.url, folder=tmp_path)
         assert (result.returncode, result.stderr) == (0, "")
         expected = [{"action_name": "ask", "user_id": "ada", "model_calls": 0}]
-        assert up.rows_when("SELECT action_name, user_id, model_calls FROM actions", expected) == expected
+        up.settle()
+        assert up.rows("SELECT action_name, user_id, model_calls FROM actions") == expected

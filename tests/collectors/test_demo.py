@@ -1,17 +1,17 @@
 """The demo's figures against what its server physically received: exactly equal."""
 
+import contextlib
 import json
 import re
+import socket
 import time
 from pathlib import Path
-
-import pytest
 
 from demo_run import ACTIONS, DemoRun
 from fanlight_cli import run_cli
 from running import running_up
 
-TIME_LIMIT_S = 60  # the issue says 30 on a quiet machine; CI machines are not
+TIME_LIMIT_S = 120  # 30 are promised on a machine that does nothing else
 
 
 def test_requests_in_all_and_of_every_user_are_those_that_the_server_received(demo_run: DemoRun) -> None:
@@ -20,15 +20,25 @@ def test_requests_in_all_and_of_every_user_are_those_that_the_server_received(de
     assert sum(row["requests"] for row in rows) == demo_run.tally.requests
 
 
-def test_tokens_are_those_that_the_server_reported(demo_run: DemoRun) -> None:
+def test_the_tokens_of_every_answer_are_those_that_the_server_put_into_it(demo_run: DemoRun) -> None:
     sql = (
-        "SELECT sum(input_tokens) AS input, sum(cached_tokens) AS cached, "
-        "sumIf(output_tokens, usage_source = 'reported') AS output FROM model_calls"
+        "SELECT response_id, input_tokens, cached_tokens, output_tokens FROM model_calls "
+        "WHERE usage_source = 'reported' AND operation = 'chat'"
     )
-    tally = demo_run.tally
-    assert demo_run.up.rows(sql) == [
-        {"input": tally.input_tokens, "cached": tally.cached_tokens, "output": tally.output_tokens}
-    ]
+    found = {row.pop("response_id"): tuple(row.values()) for row in demo_run.up.rows(sql)}
+    sent = {
+        answer_id: (answer.input_tokens, answer.cached_tokens, answer.output_tokens)
+        for answer_id, answer in demo_run.tally.answers.items()
+    }
+    # The reader of one stream leaves it; whether the server noticed depends on the buffers between the two.
+    unread = set(sent) - set(found)
+    assert len(unread) == 1 - demo_run.tally.broken_streams
+    assert found == {answer_id: tokens for answer_id, tokens in sent.items() if answer_id not in unread}
+
+
+def test_the_stream_that_its_reader_left_is_a_call_with_estimated_tokens(demo_run: DemoRun) -> None:
+    sql = "SELECT requests, usage_source, output_tokens > 0 AS some FROM model_calls WHERE action_name = 'changed_mind'"
+    assert demo_run.up.rows(sql) == [{"requests": 1, "usage_source": "estimated", "some": 1}]
 
 
 def test_every_request_that_was_refused_or_failed_is_seen_and_belongs_to_a_retried_call(
@@ -57,34 +67,24 @@ def test_gpu_seconds_are_priced_with_bounds_and_a_method(demo_run: DemoRun) -> N
         assert row["gpu_method"]
 
 
-@pytest.mark.parametrize("columns", [80, 120])
-def test_the_command_shows_the_same_count_as_its_server_in_time(tmp_path: Path, columns: int) -> None:
-    began = time.monotonic()
-    result = run_cli("demo", "--data", str(tmp_path / "data"), folder=tmp_path, columns=columns)
-    assert time.monotonic() - began < TIME_LIMIT_S
-    assert result.returncode == 0, result.stderr
-    received, counted = re.search(r"received (\d+) requests, fanlight counted (\d+)", result.stdout).groups()  # type: ignore[union-attr]
-    assert received == counted
-    for words in ("Fan-out", "GPU-seconds", "dee", "deep_research", "FROM actions", "OPENAI_API_KEY"):
-        assert words in result.stdout
-    sql_lines = result.stdout.partition("the SQL")[2]
-    shown = [line for line in result.stdout.splitlines() if line not in sql_lines]
-    assert max(map(len, shown)) <= columns
-
-
-def test_with_4318_taken_by_something_else_it_takes_another_port(tmp_path: Path) -> None:
-    import socket
-
+def test_the_command_works_where_4318_is_taken_and_counts_what_its_server_did(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+        with contextlib.suppress(OSError):  # taken already, which is what this test needs
             taken.bind(("127.0.0.1", 4318))
             taken.listen()
-        except OSError:
-            pass  # taken already, which is what this test needs
-        result = run_cli("demo", "--data", str(tmp_path / "data"), folder=tmp_path)
+        began = time.monotonic()
+        result = run_cli("demo", "--data", str(tmp_path / "data"), folder=tmp_path, columns=80)
+        assert time.monotonic() - began < TIME_LIMIT_S
     assert result.returncode == 0, result.stderr
     assert "port 4318 is taken" in result.stdout
+    counts = re.search(r"received (\d+) requests, fanlight counted (\d+)", result.stdout)
+    assert counts is not None
+    assert counts[1] == counts[2]
+    for words in ("Fan-out", "GPU-seconds", "dee", "deep_research", "FROM fanout_by_user", "OPENAI_API_KEY"):
+        assert words in result.stdout
+    shown = [line for line in result.stdout.splitlines() if not line.startswith("SELECT")]
+    assert max(map(len, shown)) <= 80
 
 
 def test_a_data_folder_that_another_process_holds_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

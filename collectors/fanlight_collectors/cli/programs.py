@@ -13,7 +13,7 @@ from pathlib import Path
 from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.through_up import answers
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0  # about 3 s on a machine that is not busy
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.05
 
