@@ -1,9 +1,9 @@
 """What other instrumentations really export, imported from files: each call once, with tokens and error.
 
 The expected figures are those of EXPECTED.json beside the payloads: what the recorded conversations were,
-counted by whoever recorded them. Its `calls` are the answered ones; the one that failed (404) is its `errors`,
-and is a model call too, so that a conversation of 8 calls and 1 error is 9 rows. Only openai-v2's payload holds
-less than its conversation: 6 spans, of which 5 were answered and 1 failed, with 520/70 tokens of 683/119.
+counted by whoever recorded them. Its `calls` are the answered ones; the one that failed (404) is its
+`errors`, and is a model call too: a conversation of 8 calls and 1 error is 9 rows. Only openai-v2's payload
+holds less than its conversation: 6 spans, 5 answered and 1 failed, with 520/70 tokens of 683/119.
 """
 
 import json
