@@ -218,3 +218,4 @@ def test_an_error_of_the_tracer_never_reaches_the_app(
     url = provider.scenario()
     answer = driver.run(driver.client(url).chat.completions.create(model="m", messages=MESSAGES))
     assert answer.choices[0].message.content
+    assert [span.name for span in captured.spans] == ["chat m"]

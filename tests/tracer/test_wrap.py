@@ -1,6 +1,8 @@
 """One client instead of all of them, the drop-in import, and taking everything out again."""
 
+import gc
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,14 @@ def test_wrapping_a_client_of_an_instrumented_process_counts_once(
     driver.run(client.chat.completions.create(**ASK))
     (call,) = described(captured)
     assert call.facts["requests"] == len(call.below) == 2
+
+
+def test_a_wrapped_client_is_freed_like_any_other(unpatched: Captured) -> None:
+    client = patches.wrap_client(openai.OpenAI(base_url="http://127.0.0.1:1", api_key="k"))
+    watched = weakref.ref(client)
+    del client
+    gc.collect()
+    assert watched() is None
 
 
 def test_something_else_cannot_be_wrapped(unpatched: Captured) -> None:

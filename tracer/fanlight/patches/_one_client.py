@@ -13,8 +13,9 @@ from fanlight.patches._hooks import Hook
 
 _COPIES = ("copy", "with_options")  # what makes a client of a client; both share its HTTP client
 
-# Hooks hold their client, so they live in the client's own record and die with it.
-_wrapped: weakref.WeakKeyDictionary[object, list[Hook]] = weakref.WeakKeyDictionary()
+_HOOKS = "_fanlight_hooks"  # on the client itself: hooks hold their client, and must not outlive it
+
+_wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def wrap_one(client: Any) -> None:
@@ -23,7 +24,7 @@ def wrap_one(client: Any) -> None:
         return
     http_module = _http_module_of(client)
     if http_module is not None:
-        _wrapped[client] = _wire.watch_client(http_module, client)
+        _keep(client, _wire.watch_client(http_module, client))
         return
     if not _is_sdk_client(client):
         raise TypeError(
@@ -31,16 +32,21 @@ def wrap_one(client: Any) -> None:
             "give it a client of openai, httpx or httpx2, or call fanlight.instrument()"
         )
     hooks = [_stainless.watch_requests(client), *(_wrap_copies(client, name) for name in _COPIES)]
-    _wrapped[client] = hooks
+    _keep(client, hooks)
     wrap_one(client._client)
 
 
 def unwrap_all() -> None:
     """Restore every client that was wrapped."""
-    for hooks in list(_wrapped.values()):
-        for hook in hooks:
+    for client in list(_wrapped):
+        for hook in vars(client).pop(_HOOKS, ()):
             hook.remove()
     _wrapped.clear()
+
+
+def _keep(client: Any, hooks: list[Hook]) -> None:
+    vars(client)[_HOOKS] = hooks
+    _wrapped.add(client)
 
 
 def _wrap_copies(client: Any, name: str) -> Hook:

@@ -191,6 +191,14 @@ def _is_redirect(response: Any) -> bool:
 
 def watch_response(module: ModuleType, response: Any, request: Request, *, sync: bool) -> None:
     """Follow the body of a response: at once if it is there, else as it is read."""
+    try:
+        _watch_body(module, response, request, sync)
+    except BaseException:
+        request.finish("error")  # an error of ours: the request must not stay open for ever
+        raise
+
+
+def _watch_body(module: ModuleType, response: Any, request: Request, sync: bool) -> None:
     content_type, encoding = _body_headers(response)
     request.headers_came(response.status_code, content_type, _inflate(module, encoding))
     content = getattr(response, "_content", None)
