@@ -37,7 +37,10 @@ def test_the_tokens_of_every_answer_are_those_that_the_server_put_into_it(demo_r
 
 
 def test_the_stream_that_its_reader_left_is_a_call_with_estimated_tokens(demo_run: DemoRun) -> None:
-    sql = "SELECT requests, usage_source, output_tokens > 0 AS some FROM model_calls WHERE action_name = 'changed_mind'"
+    sql = (
+        "SELECT requests, usage_source, output_tokens > 0 AS some "
+        "FROM model_calls WHERE action_name = 'changed_mind'"
+    )
     assert demo_run.up.rows(sql) == [{"requests": 1, "usage_source": "estimated", "some": 1}]
 
 

@@ -43,8 +43,8 @@ def _section(console: Console, title: str) -> None:
 
 
 def _an_action(reader: Reader, scope: Scope) -> str | None:
-    """The action nearest to thirty requests: enough to show, few enough to read."""
-    nearest = "ORDER BY abs(a.requests - 30), action_id LIMIT 1"
+    """One with a retry in it, near to thirty requests: enough to show, few enough to read."""
+    nearest = "ORDER BY a.requests = a.model_calls, abs(a.requests - 30), action_id LIMIT 1"
     sql = f"SELECT action_id FROM actions AS a {scope.where('a')} {nearest}"
     rows = read_rows(reader, sql).rows
     return str(rows[0][0]) if rows else None

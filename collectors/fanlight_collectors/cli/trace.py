@@ -107,7 +107,7 @@ def _text(line: Line) -> Text:
         text.append(f"  {line.error}", style="bold red")
     if line.note:
         text.append(f"  {line.note}", style="yellow")
-    return text.append(f"  {line.facts}", style="dim")
+    return text.append(f"  {line.facts}", style="dim") if line.facts else text
 
 
 def _node(row: dict[str, object]) -> Node:
