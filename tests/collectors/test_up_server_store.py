@@ -12,7 +12,7 @@ from google.rpc.status_pb2 import Status
 from clickhouse_server import Server, library, running_server
 from otlp_requests import make_request, make_span
 from requirements import require
-from running_up import Up, running_up
+from up_process import Up, running_up
 
 BODY = make_request([make_span(number) for number in range(5)], "shop").SerializeToString()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from otlp_requests import make_request, make_span
-from running_up import Up, running_up
+from up_process import Up, running_up
 
 JSON = {"content-type": "application/json"}
 

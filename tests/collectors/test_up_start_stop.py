@@ -13,7 +13,7 @@ import pytest
 
 from fanlight_collectors.config import ConfigError, UpConfig
 from otlp_requests import make_request, make_span
-from running_up import Up, running_up, start_up
+from up_process import Up, running_up, start_up
 
 SPANS_PER_BATCH = 20
 TOKEN = "a-token-that-is-long-enough"

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otlp_requests import make_request, make_span, to_json
-from running_up import Up, running_up
+from up_process import Up, running_up
 
 JSON = "application/json"
 MIB = 2**20

@@ -106,9 +106,8 @@ def _requests(value: object, place: str) -> Iterator[Document | Unreadable]:
         for number, item in enumerate(value, 1):
             yield from _requests(item, f"{place}{', ' if place else ''}element {number}")
         return
-    signals = (
-        {_SIGNAL_KEYS[key] for key in value if key in _SIGNAL_KEYS} if isinstance(value, dict) else set()
-    )
+    keys = value if isinstance(value, dict) else {}
+    signals: set[Signal] = {_SIGNAL_KEYS[key] for key in keys if key in _SIGNAL_KEYS}
     if not isinstance(value, dict) or not signals:
         yield Unreadable(place, "is no OTLP request: it has no resourceSpans")
         return

@@ -17,7 +17,7 @@ from fanlight_collectors.otlp import MalformedBody
 from fanlight_collectors.otlp.answers import JSON, PROTOBUF, Encoding
 from fanlight_schema.store import StoreUnavailable
 
-POST_BYTES: Final = 4 * 2**20  # protobuf requests are joined up to this; up takes 20 MiB
+POST_BYTES: Final = 4 * 2**20  # requests are joined up to this; up takes 20 MiB
 POST_TIMEOUT_S: Final = 120.0
 RETRIES: Final = 8  # of an answer that says "come back"
 
@@ -28,7 +28,8 @@ class UpSink:
     def __init__(self, url: str, token: str = "") -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=POST_TIMEOUT_S, trust_env=False)
-        self._held = bytearray()
+        self._protobuf = bytearray()
+        self._json: list[str] = []  # resourceSpans, each one serialized
 
     def add(self, document: Document, path: Path, report: ImportReport) -> None:
         try:
@@ -40,55 +41,51 @@ class UpSink:
         report.repaired.update(batch.repairs)
         report.spans += batch.rows
         if document.json is not None:
-            for body in _json_bodies(document.json):
-                self._post(body, JSON)
-            return
-        for piece in _pieces(document.protobuf):
-            if len(self._held) + len(piece) > POST_BYTES:
-                self.finish(report)
-            self._held += piece
+            self._hold_json(document.json, report)
+        else:
+            self._hold_protobuf(document.protobuf, report)
 
     def finish(self, report: ImportReport) -> None:
-        if self._held:
-            self._post(bytes(self._held), PROTOBUF)
-            self._held.clear()
+        if self._protobuf:
+            self._post(bytes(self._protobuf), PROTOBUF)
+        if self._json:
+            self._post(('{"resourceSpans":[' + ",".join(self._json) + "]}").encode(), JSON)
+        self._protobuf.clear()
+        self._json.clear()
+
+    def _hold_json(self, request: dict[str, object], report: ImportReport) -> None:
+        parts = request.get("resourceSpans") or request.get("resource_spans")
+        for part in parts if isinstance(parts, list) else []:
+            text = json.dumps(part)
+            if sum(map(len, self._json)) + len(text) > POST_BYTES:
+                self.finish(report)
+            self._json.append(text)
+
+    def _hold_protobuf(self, message: bytes, report: ImportReport) -> None:
+        for piece in _pieces(message):
+            if len(self._protobuf) + len(piece) > POST_BYTES:
+                self.finish(report)
+            self._protobuf += piece
 
     def close(self) -> None:
         self._client.close()
 
     def _post(self, body: bytes, encoding: Encoding) -> None:
-        headers = {"content-type": encoding}
+        answer = self._send(body, encoding)
         for _ in range(RETRIES):
-            try:
-                answer = self._client.post("/v1/traces", content=body, headers=headers)
-            except httpx.HTTPError as exc:
-                raise StoreUnavailable(f"the up at {self._client.base_url} did not answer: {exc}") from exc
-            if answer.is_success:
-                return
             if answer.status_code not in (429, 503):
                 break
             time.sleep(float(answer.headers.get("retry-after", "1")))
-        raise StoreUnavailable(
-            f"the up at {self._client.base_url} answered {answer.status_code}: {answer.text}"
-        )
+            answer = self._send(body, encoding)
+        if not answer.is_success:
+            where = f"the up at {self._client.base_url}"
+            raise StoreUnavailable(f"{where} answered {answer.status_code}: {answer.text[:500]}")
 
-
-def _json_bodies(request: dict[str, object]) -> Iterator[bytes]:
-    """The request in bodies of about POST_BYTES: cut between resources, never inside one."""
-    parts = request.get("resourceSpans") or request.get("resource_spans")
-    held: list[str] = []
-    for part in parts if isinstance(parts, list) else []:
-        text = json.dumps(part)
-        if held and sum(map(len, held)) + len(text) > POST_BYTES:
-            yield _json_body(held)
-            held = []
-        held.append(text)
-    if held:
-        yield _json_body(held)
-
-
-def _json_body(parts: list[str]) -> bytes:
-    return ('{"resourceSpans":[' + ",".join(parts) + "]}").encode()
+    def _send(self, body: bytes, encoding: Encoding) -> httpx.Response:
+        try:
+            return self._client.post("/v1/traces", content=body, headers={"content-type": encoding})
+        except httpx.HTTPError as exc:
+            raise StoreUnavailable(f"the up at {self._client.base_url} did not answer: {exc}") from exc
 
 
 def _pieces(message: bytes) -> Iterator[bytes]:
