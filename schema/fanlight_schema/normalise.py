@@ -181,7 +181,8 @@ def columns() -> dict[str, str]:
         "requests": integer("requests"),
         "is_gateway_hit": flag("gateway_cache_hit"),
         "record_duration_ns": (
-            f"toUInt64(if({raw('record_kind')} = 'log', coalesce({seconds('record_duration_s')}, 0), 0) * 1e9)"
+            f"toUInt64(if({raw('record_kind')} = 'log',"
+            f" coalesce({seconds('record_duration_s')}, 0), 0) * 1e9)"
         ),
     }
 

@@ -2,14 +2,14 @@
 
     refresh.settle(store)        # after an insert: the views are right when it returns
 
-The engine counts by itself every two seconds (migrations 0038 and 0039); settle() makes it do so at once.
+The engine counts by itself every two seconds (migrations 0038 and 0042); settle() makes it do so at once.
 """
 
 import time
 
 from .store import Store, StoreError
 
-PICK, BUILD = "picked_rmv", "cascades_rmv"
+PICK, BUILD = "picked_rmv", "build_rmv"
 STANDING_MARKS = "SELECT count() FROM (SELECT 1 FROM touched GROUP BY trace_id, mark HAVING sum(sign) > 0)"
 
 

@@ -1,11 +1,10 @@
--- cascades_rmv: writes the row of every action of the open build, computed from all its spans, and completes the build.
+-- build_rows: the rows of cascades that the open build writes.
 --
 --   rolled     one row per action and (hour, model, provider, host, region)
 --   counted    one row per action
--- and then the rows: one per action; one deleted row for every hour that the action may have stood in, which loses
--- against the row of the same hour; and last, in a partition of its own, the row of January 1970 that completes the
--- build. If the insert is cut off before that one, the same build is done again.
-CREATE MATERIALIZED VIEW IF NOT EXISTS cascades_rmv REFRESH EVERY 2 SECOND DEPENDS ON picked_rmv APPEND TO cascades AS
+--   written    one row per action; one deleted row for every hour that the action may have stood in, which loses
+--              against the row of the same hour; and the row of January 1970 that completes the build
+CREATE OR REPLACE VIEW build_rows AS
 WITH
     toFixedString('', 16) AS none,
     (SELECT max(build) FROM cascades WHERE started_at < '1970-01-02') AS last_complete,
@@ -208,4 +207,4 @@ SELECT
 FROM counted
 RIGHT JOIN written ON counted.action = written.action_id AND written.kind = 'row'
 WHERE written.kind != 'row' OR counted.action != none
-ORDER BY written.kind = 'complete'
+COMMENT 'Rows of cascades that the open build writes';
