@@ -4,9 +4,11 @@ import re
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace import TracerProvider
 
 import fanlight
+from fanlight._cascade import Action, Cascade, with_cascade
 from fanlight.testing import Captured
 from fanlight_schema import attributes as names
 
@@ -218,3 +220,45 @@ def test_one_step_object_can_be_entered_again_and_nested(spans: Captured) -> Non
         ("execute_tool search", ["execute_tool search"]),
         "execute_tool search",
     ]
+
+
+def automatic(action_id: str, *, remote: bool = False) -> Context:
+    """A context as an automatic entry (a web request, a task) makes it."""
+    action = Action(action_id, "GET /", source="automatic", user="u-1", remote=remote)
+    return with_cascade(Cascade(action))
+
+
+def in_context(there: Context, name: str) -> None:
+    token = attach(there)
+    with fanlight.action(name):
+        pass
+    detach(token)
+
+
+def test_action_inside_an_automatic_one_takes_its_place(spans: Captured) -> None:
+    entry = automatic("ab" * 16)
+    in_context(entry, "answer")
+    span = spans.named("answer")
+    assert span.attributes[names.ROLE] == "action"
+    assert span.attributes[names.ACTION_ID] == "ab" * 16
+    assert span.attributes[names.ACTION_NAME] == "answer"
+    assert span.attributes[names.ACTION_SOURCE] == "declared"
+    assert span.attributes[names.USER_ID] == "u-1"
+
+
+def test_second_action_in_one_automatic_entry_is_another_one(spans: Captured) -> None:
+    tracer = TracerProvider().get_tracer("app")
+    with tracer.start_as_current_span("GET /"):
+        entry = automatic("ab" * 16)
+        in_context(entry, "first")
+        in_context(entry, "second")
+    second = spans.named("second")
+    assert second.attributes[names.ROLE] == "action"
+    assert second.attributes[names.ACTION_ID] not in ("ab" * 16, second.trace_id)
+
+
+def test_action_in_a_service_that_received_an_automatic_one_is_a_step_of_it(spans: Captured) -> None:
+    in_context(automatic("ab" * 16, remote=True), "inner")
+    span = spans.named("invoke_agent inner")
+    assert span.attributes[names.ACTION_ID] == "ab" * 16
+    assert span.attributes[names.ACTION_SOURCE] == "automatic"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from contextvars import Token
 
+from opentelemetry import context
 from opentelemetry.context import Context
 
 from fanlight._spans import LiveSpan
@@ -16,8 +17,12 @@ def detach(token: Token[Context]) -> None:
     OpenTelemetry's own detach logs an error for that, and it is ordinary: the event loop closes an abandoned
     async generator in a task of its own.
     """
+    variable = getattr(token, "var", None)
+    if variable is None:  # a runtime context of OpenTelemetry that is not contextvars
+        context.detach(token)
+        return
     with suppress(ValueError, RuntimeError):
-        token.var.reset(token)
+        variable.reset(token)
 
 
 def finish(span: LiveSpan, error: BaseException | None) -> None:

@@ -24,6 +24,7 @@ from opentelemetry.context import (
     attach,
 )
 
+from fanlight._current import detach
 from fanlight._guard import guard
 from fanlight._otlp import encode_request, encode_span
 
@@ -134,8 +135,8 @@ class ExportSink:
         self._wake_worker()
         if lost:
             logger.warning("%d spans could not be delivered before the process ended", lost)
-        if self._sender is not None and self._sending.acquire(blocking=False):
-            self._sender.close()
+        if self._sending.acquire(blocking=False):  # else the worker is sending, and closes it
+            self._close_sender()
             self._sending.release()
         return delivered
 
@@ -143,6 +144,10 @@ class ExportSink:
         """In a forked child: what is queued is the parent's to deliver."""
         self.counts = ExportCounts()
         self._reset()
+
+    def _close_sender(self) -> None:
+        if self._sender is not None:
+            self._sender.close()
 
     def _wake_worker(self) -> None:
         self._woken = True
@@ -165,6 +170,8 @@ class ExportSink:
             self._woken = False
             with guard("export.send"):
                 self._send_all()
+        with self._sending:
+            self._close_sender()
 
     def _send_all(self) -> None:
         while self._queue and not self._closed:
@@ -191,7 +198,7 @@ class ExportSink:
                     backoff_s *= 2
             return not (self._queue or self._in_flight)
         finally:
-            token.var.reset(token)
+            detach(token)
 
     def _send_before(self, deadline: float) -> bool:
         left_s = deadline - time.monotonic()

@@ -70,8 +70,7 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
     """Switch spans on without patching anything; nothing happens where they are on."""
     if runtime.on:
         if tracer_provider is not None and runtime.follow_global:  # switched on by wrap() or an import before
-            runtime.follow_global = False
-            use_provider(tracer_provider)
+            _use_provider(tracer_provider)
         return
     config = read_config()
     if config.raise_errors:
@@ -80,11 +79,16 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
         return
     runtime.error_messages = config.error_messages
     if tracer_provider is not None:
-        runtime.follow_global = False
-        use_provider(tracer_provider)
+        _use_provider(tracer_provider)
     if export and config.exports:
         _start_export(config)
     runtime.on = True
+
+
+@guarded
+def _use_provider(provider: trace.TracerProvider) -> None:
+    runtime.follow_global = False
+    use_provider(provider)
 
 
 def _start_export(config: Config) -> None:

@@ -46,6 +46,7 @@ MAX_EVENTS = 128  # OTEL_SPAN_EVENT_COUNT_LIMIT's default
 
 _starting = guard("spans.start")
 _ending = guard("spans.end")
+_twin = guard("spans.twin")
 
 
 def suppressed() -> bool:
@@ -124,10 +125,11 @@ class LiveSpan(trace.Span):
         with _ending:
             self.end_time_ns = time.time_ns() if end_time is None else end_time
             _stamp_action(self)
-            if self.twin is not None:
-                _end_twin(self, self.twin)
             if runtime.sink is not None and not _exported_by_app(self):
                 runtime.sink.accept(self)
+        if self.twin is not None:
+            with _twin:  # apart, so that a processor of the app that fails costs us nothing
+                _end_twin(self, self.twin)
 
     def __del__(self) -> None:
         # Whoever started it let go of it: an async generator that nobody closed, a frame that was dropped.
