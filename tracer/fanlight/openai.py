@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from openai import *  # noqa: F403  (what openai exports, for type checkers)
+    from openai import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]  (what it exports)
+    from openai import AsyncAzureOpenAI as AsyncAzureOpenAI  # the two are not in its __all__
+    from openai import AzureOpenAI as AzureOpenAI
 else:
 
     def __getattr__(name: str) -> object:

@@ -102,8 +102,8 @@ def read_usage(usage: Mapping[str, object]) -> Usage:
     if isinstance(of_input, dict):
         cached = _count(of_input.get("cached_tokens"))
         written = _count(of_input.get("cache_write_tokens", of_input.get("cache_creation_tokens")))
-    if cached is None:
-        cached = _count(get("prompt_cache_hit_tokens"))  # DeepSeek: api-docs.deepseek.com/guides/kv_cache
+    if "prompt_cache_hit_tokens" in usage:
+        cached = _count(usage["prompt_cache_hit_tokens"])  # DeepSeek: api-docs.deepseek.com/guides/kv_cache
     if isinstance(of_output, dict):
         reasoning = _count(of_output.get("reasoning_tokens"))
     if reasoning and output_tokens is not None and input_tokens is not None:

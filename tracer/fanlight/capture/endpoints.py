@@ -10,6 +10,7 @@ the body of a request that did not come through a model SDK.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -64,17 +65,17 @@ ENDPOINTS = (
 
 _BY_LAST_TWO: dict[str, Endpoint] = {e.path: e for e in ENDPOINTS if e.path.count("/") == 2}
 _BY_LAST: dict[str, Endpoint] = {e.path: e for e in ENDPOINTS if e.path.count("/") == 1}
-_LAST_SEGMENTS = frozenset(e.path.rpartition("/")[2] for e in ENDPOINTS)
 
 
 def endpoint_of(method: str, path: str) -> Endpoint | None:
     """The inference endpoint that a request is for, or None; a query or a trailing slash does not matter."""
-    if method != "POST" and method.upper() != "POST":
-        return None
+    return _endpoint_at(path) if method == "POST" or method.upper() == "POST" else None
+
+
+@functools.lru_cache(maxsize=256)
+def _endpoint_at(path: str) -> Endpoint | None:
     path = path.partition("?")[0].rstrip("/")
     head, _, last = path.rpartition("/")
-    if last not in _LAST_SEGMENTS:
-        return None
     second = head.rpartition("/")[2]
     return _BY_LAST_TWO.get(f"/{second}/{last}") or _BY_LAST.get(f"/{last}")
 
@@ -101,6 +102,7 @@ _PROVIDER_BY_HOST_END = (
 )
 
 
+@functools.lru_cache(maxsize=256)
 def provider_of(host: str) -> str:
     """The provider behind a host; "openai", the flavour of the wire format, where the host tells nothing."""
     for end, provider in _PROVIDER_BY_HOST_END:

@@ -59,8 +59,8 @@ def _inputs(body: Mapping[str, object], operation: str) -> int | None:
 
 def _first_count(body: Mapping[str, object]) -> int | None:
     for key in _LIMITS:
-        limit = _count(body.get(key))
-        if limit is not None:
+        limit = body.get(key)
+        if type(limit) is int:
             return limit
     return None
 

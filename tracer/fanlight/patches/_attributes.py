@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from fanlight.patches._call import Request
 
 Attributes = dict[str, AttributeValue]
-_provider_of = functools.lru_cache(maxsize=256)(provider_of)
 
 
 def call_attributes(asked: Asked, requests: Sequence[Request]) -> Mapping[str, AttributeValue]:
@@ -64,7 +62,7 @@ def _put_asked(attributes: Attributes, asked: Asked) -> None:
 
 
 def _put_server(attributes: Attributes, request: Request) -> None:
-    attributes[names.PROVIDER_NAME] = _provider_of(request.host)
+    attributes[names.PROVIDER_NAME] = provider_of(request.host)
     attributes[names.SERVER_ADDRESS] = request.host
     if request.port is not None:
         attributes[names.SERVER_PORT] = request.port

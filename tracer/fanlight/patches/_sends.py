@@ -22,7 +22,7 @@ from fanlight.patches._streams import stream_classes
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # Set by hishel, the cache for httpx, on answers that no server was asked for (hishel.com, "Extensions").
-_CACHE_MARKS = ("from_cache", "hishel_from_cache")
+_CACHE_MARKS = frozenset(("from_cache", "hishel_from_cache"))
 # Every request of a Stainless-made SDK has it, whatever a proxy before the model has made of the path.
 _SDK_HEADER = "x-stainless-retry-count"
 
@@ -60,7 +60,7 @@ class Send:
         return Request(self.call, url.host, url.port, _path(message), started_ns)
 
     def answered(self, response: Any, *, sync: bool) -> None:
-        if self.sent or _is_redirect(response) or any(m in response.extensions for m in _CACHE_MARKS):
+        if self.sent or _is_redirect(response) or not _CACHE_MARKS.isdisjoint(response.extensions):
             return
         watch_response(self.module, response, self.begin(self.message, self._started_ns), sync=sync)
 
