@@ -79,7 +79,7 @@ def test_broken_provider_of_the_app_fails_nothing(caplog: pytest.LogCaptureFixtu
     with fanlight.action("answer"):
         pass
     assert spans.named("answer")
-    assert "fanlight failed in instrument" in caplog.text
+    assert "fanlight failed in instrument._use_provider" in caplog.text
 
 
 def test_processor_of_the_app_that_fails_does_not_lose_our_span(spans: Captured) -> None:
@@ -129,3 +129,14 @@ def test_span_that_many_threads_end_is_ended_once(spans: Captured) -> None:
 def test_wrapping_something_unknown_gives_it_back() -> None:
     thing = object()
     assert fanlight.wrap(thing) is thing
+
+
+def test_tracer_of_the_app_that_fails_does_not_lose_our_span(spans: Captured) -> None:
+    class Broken(trace.NoOpTracer):
+        def start_span(self, *args: object, **kwargs: object) -> trace.Span:
+            raise OSError("broken")
+
+    runtime.tracer = Broken()
+    with fanlight.action("answer"), fanlight.tool("search"):
+        pass
+    assert [tree.shape() for tree in spans.trees()] == [("answer", ["execute_tool search"])]

@@ -75,7 +75,7 @@ class guard:  # noqa: N801  (used like contextlib.suppress)
 
 def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
     """A function of ours that gives None instead of raising."""
-    where = f"{function.__module__.removeprefix('fanlight.')}.{function.__qualname__}"
+    where = f"{function.__module__.removeprefix('fanlight.').lstrip('_')}.{function.__qualname__}"
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R | None:

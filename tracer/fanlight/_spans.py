@@ -239,15 +239,19 @@ def _new_span_context(parent: SpanContext | None) -> SpanContext:
 
 def _twin_context(span: LiveSpan, context: Context) -> SpanContext | None:
     """Start the app's span for this one and take its identity; None if the app has no tracer."""
-    tracer = app_tracer()
-    if tracer is None:
-        return None
-    twin = tracer.start_span(span.name, context, span.kind, span.attributes, start_time=span.start_time_ns)
-    found = twin.get_span_context()
-    if not found.is_valid or (span.parent is not None and found.span_id == span.parent.span_id):
-        return None  # a no-op tracer hands back its parent
-    span.twin = twin if twin.is_recording() else None
-    return found
+    with _twin:
+        tracer = app_tracer()
+        if tracer is None:
+            return None
+        twin = tracer.start_span(
+            span.name, context, span.kind, span.attributes, start_time=span.start_time_ns
+        )
+        found = twin.get_span_context()
+        if not found.is_valid or (span.parent is not None and found.span_id == span.parent.span_id):
+            return None  # a no-op tracer hands back its parent
+        span.twin = twin if twin.is_recording() else None
+        return found
+    return None
 
 
 def _stamp_action(span: LiveSpan) -> None:
