@@ -8,11 +8,13 @@ with OtlpReceiver() as receiver:
 
 import gzip
 import socket
+import ssl
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -26,8 +28,9 @@ from typing_extensions import Self
 
 @dataclass(slots=True)
 class Received:
-    """One export request: its headers (lower-case names) and what was in it."""
+    """One export request: its target, its headers (lower-case names) and what was in it."""
 
+    target: str
     headers: dict[str, str]
     request: ExportTraceServiceRequest
 
@@ -55,7 +58,8 @@ class OtlpReceiver:
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -82,6 +86,14 @@ class OtlpReceiver:
         response.partial_success.rejected_spans = spans
         response.partial_success.error_message = "too old"
         self._faults.append(Fault(body=response.SerializeToString()))
+
+    def serve_tls(self, certificate: Path, key: Path) -> None:
+        """Speak TLS on connections from now on."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def drop_connections(self) -> None:
         """Close every connection from the server's side, as an idle timeout does."""
@@ -134,7 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(fault.delay_s)
         if fault.status == 200:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self.receiver.requests.append(Received(headers, ExportTraceServiceRequest.FromString(body)))
+            self.receiver.requests.append(
+                Received(self.path, headers, ExportTraceServiceRequest.FromString(body))
+            )
         else:
             self.receiver.refused += 1
         self._answer(fault)

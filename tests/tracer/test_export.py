@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from fanlight._export import ExportCounts, ExportSink
 from fanlight._runtime import runtime
 from fanlight._spans import start_span
 from otlp_receiver import Fault, OtlpReceiver, attributes_of
+
+TLS = Path(__file__).parents[1] / "support" / "tls"
 
 
 def sink() -> ExportSink:
@@ -261,6 +264,45 @@ def test_idle_connection_that_the_collector_closed_loses_nothing(collector: Otlp
     record(1)
     assert fanlight.flush()
     assert len(collector.spans) == 2
+
+
+def test_proxy_of_the_environment_is_used(collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318")
+    monkeypatch.setenv("http_proxy", collector.url.replace("//", "//me:p%40ss@"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    fanlight.instrument()
+    record(1)
+    assert fanlight.flush()
+    (received,) = collector.requests
+    assert received.target == "http://collector.example:4318/v1/traces"
+    assert received.headers["host"] == "collector.example:4318"
+    assert received.headers["proxy-authorization"] == "Basic bWU6cEBzcw=="  # me:p@ss
+
+
+def test_proxy_is_not_used_for_this_machine(collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    fanlight.instrument()
+    record(1)
+    assert fanlight.flush()
+    assert collector.requests[0].target == "/v1/traces"
+
+
+def test_certificate_of_the_variables_is_trusted_and_no_other(
+    collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Made by openssl for DNS:localhost, self-signed; used by nothing but this test.
+    certificate, key = TLS / "localhost.crt", TLS / "localhost.key"
+    collector.serve_tls(certificate, key)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"https://localhost:{collector.port}")
+    fanlight.instrument()
+    record(1)
+    assert fanlight.flush(timeout_s=0.2) is False
+    fanlight.shutdown()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(certificate))
+    fanlight.instrument()
+    record(1, "trusted")
+    assert fanlight.flush()
+    assert collector.names == ["trusted"]
 
 
 def test_export_is_not_traced(collector: OtlpReceiver) -> None:

@@ -15,7 +15,7 @@ from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from fanlight._baggage import OWN_KEYS, cascade_from_members, format_baggage, members_of, parse_baggage
-from fanlight._cascade import cascade_in, with_cascade
+from fanlight._cascade import cascade_in, here, with_cascade
 from fanlight._current import detach
 from fanlight._guard import guard
 
@@ -28,9 +28,13 @@ _NAMES = frozenset({"traceparent", "tracestate", "baggage"})
 def carrier() -> dict[str, str]:
     """Headers that say which action, user and span the running code belongs to: `traceparent`, `baggage` and,
     where there is one, `tracestate`. The app's own baggage goes along. Empty outside any trace."""
+    return headers_of(here())
+
+
+def headers_of(context: Context) -> dict[str, str]:
+    """The same for a context that need not be the current one."""
     headers: dict[str, str] = {}
     with guard("carrier.write"):
-        context = get_current()
         _TRACE_CONTEXT.inject(headers, context)
         cascade = cascade_in(context)
         members = [] if cascade is None else members_of(cascade)
@@ -50,7 +54,7 @@ def resume(headers: Headers | None) -> Iterator[None]:
     """
     context = get_current()
     with guard("carrier.read"):
-        context = _context_of(headers, context)
+        context = context_of(headers, context)
     token = attach(context)
     try:
         yield
@@ -58,7 +62,8 @@ def resume(headers: Headers | None) -> Iterator[None]:
         detach(token)
 
 
-def _context_of(headers: Headers | None, context: Context) -> Context:
+def context_of(headers: Headers | None, context: Context) -> Context:
+    """`context` with what the headers say; malformed ones say nothing."""
     found = _read(headers or {})
     context = _TRACE_CONTEXT.extract(found, context)
     members = parse_baggage(found.get("baggage", ""))

@@ -95,11 +95,38 @@ def cascade_in(context: Context) -> Cascade | None:
 
 def current_cascade() -> Cascade | None:
     """The cascade of the running code, or None outside any action and step."""
-    return cascade_in(get_current())
+    return cascade_in(here())
 
 
 def with_cascade(cascade: Cascade, context: Context | None = None) -> Context:
     return set_value(_KEY, cascade, context)
+
+
+# What this process was started for, by one that was inside an action; None if by nobody who said so.
+_inherited: Context | None = None
+
+
+def inherit(context: Context | None) -> None:
+    """Make this the place of all code of this process that has none of its own; None undoes it."""
+    global _inherited
+    _inherited = context
+
+
+def here() -> Context:
+    """Where the running code stands: the current context, completed by what the process was started for.
+
+    A process-wide default, not an attached context: threads that no hook of ours sees have it too, and the
+    app's own root spans stay roots.
+    """
+    context = get_current()
+    if _inherited is None:
+        return context
+    if not trace.get_current_span(context).get_span_context().is_valid:
+        context = trace.set_span_in_context(trace.get_current_span(_inherited), context)
+    inherited = cascade_in(_inherited)
+    if inherited is not None and cascade_in(context) is None:
+        context = with_cascade(inherited, context)
+    return context
 
 
 # Actions alive in this process, so that a carrier() taken and resumed in one process shares one record.
@@ -137,7 +164,7 @@ def action_here() -> Action | None:
     cascade = current_cascade()
     if cascade is not None:
         return cascade.action
-    span_context = trace.get_current_span().get_span_context()
+    span_context = trace.get_current_span(here()).get_span_context()
     if not span_context.is_valid:
         return None
     return _remember_trace(trace.format_trace_id(span_context.trace_id))

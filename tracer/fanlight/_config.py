@@ -132,6 +132,13 @@ OPTIONS: Final = (
         "Keeps the messages of exceptions, which may quote prompts; their types are always kept.",
     ),
     Option(
+        "subprocesses",
+        ("FANLIGHT_SUBPROCESSES",),
+        "true",
+        "true|false",
+        "Traces the Python programs and the multiprocessing workers that this process starts, too.",
+    ),
+    Option(
         "raise_errors",
         ("FANLIGHT_TESTING",),
         "false",
@@ -139,6 +146,7 @@ OPTIONS: Final = (
         "Lets the tracer's own errors through; for tests of fanlight.",
     ),
 )
+INHERITED: Final = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")  # OpenTelemetry, "Environment Variables as Carriers"
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
 
 
@@ -161,7 +169,9 @@ class Config:
     queue_limit_bytes: int
     shutdown_timeout_s: float
     error_messages: bool
+    subprocesses: bool
     raise_errors: bool
+    inherited: Mapping[str, str]  # what the process that started this one said of itself
 
 
 def read_config(environ: Mapping[str, str] | None = None) -> Config:
@@ -185,7 +195,9 @@ def read_config(environ: Mapping[str, str] | None = None) -> Config:
         queue_limit_bytes=int(_number(env, "queue_limit_bytes", least=1)),
         shutdown_timeout_s=_number(env, "shutdown_timeout_s", least=0),
         error_messages=_flag(env, "error_messages"),
+        subprocesses=_flag(env, "subprocesses"),
         raise_errors=_flag(env, "raise_errors"),
+        inherited={name: env[name] for name in INHERITED if env.get(name)},
     )
 
 

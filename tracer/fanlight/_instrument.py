@@ -16,6 +16,7 @@ from fanlight._config import Config, read_config
 from fanlight._exits import ExitHook
 from fanlight._export import ExportSink
 from fanlight._guard import guard, guarded
+from fanlight._inheritance import continue_action, forget_inheritance
 from fanlight._provider import provider_resource, use_provider
 from fanlight._runtime import runtime
 from fanlight._sender import make_sender
@@ -51,6 +52,7 @@ def uninstrument() -> None:
 
             patches.uninstall_all()
         shutdown()
+        forget_inheritance()
 
 
 def wrap(client: T) -> T:
@@ -78,6 +80,8 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
     if config.disabled:
         return
     runtime.error_messages = config.error_messages
+    runtime.subprocesses = config.subprocesses
+    continue_action(config.inherited)
     if tracer_provider is not None:
         _use_provider(tracer_provider)
     if export and config.exports:

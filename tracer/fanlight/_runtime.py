@@ -54,6 +54,7 @@ class Runtime:
         self.seen_processors: object = None
         self.app_exports_here = False
         self.error_messages = False
+        self.subprocesses = False
 
     def after_fork(self) -> None:
         self.fork_generation += 1

@@ -30,10 +30,10 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from fanlight._cascade import Cascade, cascade_in, current_cascade, inferred_action, with_cascade
+from fanlight._cascade import Cascade, cascade_in, current_cascade, here, inferred_action, with_cascade
 from fanlight._guard import guard
-from fanlight._provider import app_exports_here, app_tracer
 from fanlight._runtime import runtime
+from fanlight._twin import Twin, end_twin, exported_by_app, start_twin
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import SpanRole
 
@@ -46,7 +46,6 @@ MAX_EVENTS = 128  # OTEL_SPAN_EVENT_COUNT_LIMIT's default
 
 _starting = guard("spans.start")
 _ending = guard("spans.end")
-_twin = guard("spans.twin")
 
 
 def suppressed() -> bool:
@@ -78,7 +77,7 @@ class LiveSpan(trace.Span):
         self.span_context: SpanContext = INVALID_SPAN_CONTEXT
         self.cascade: Cascade | None = None
         self.parent_context = parent_context
-        self.twin: trace.Span | None = None
+        self.twin: Twin | None = None
         self.ended = False
         self._may_end = [True]  # popped by the one call that ends the span: atomic, unlike a flag
         self.inert = True
@@ -125,11 +124,10 @@ class LiveSpan(trace.Span):
         with _ending:
             self.end_time_ns = time.time_ns() if end_time is None else end_time
             _stamp_action(self)
-            if runtime.sink is not None and not _exported_by_app(self):
+            if runtime.sink is not None and not exported_by_app(self):
                 runtime.sink.accept(self)
         if self.twin is not None:
-            with _twin:  # apart, so that a processor of the app that fails costs us nothing
-                _end_twin(self, self.twin)
+            end_twin(self, self.twin)
 
     def __del__(self) -> None:
         # Whoever started it let go of it: an async generator that nobody closed, a frame that was dropped.
@@ -195,7 +193,7 @@ def start_span(
     Outside any action the span's trace is its action, marked as inferred. While fanlight is off the span is
     inert and its context is the parent's. Never raises.
     """
-    context = get_current() if parent is None else parent
+    context = here() if parent is None else parent
     span = LiveSpan(
         name, role, kind, attributes, time.time_ns() if start_time_ns is None else start_time_ns, context
     )
@@ -218,7 +216,7 @@ def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
         cascade = cascade_in(context)
     span.attributes[names.ROLE] = span.role
     span.attributes[names.HOP] = 0 if cascade is None else cascade.hop
-    span.span_context = _twin_context(span, context) or _new_span_context(span.parent)
+    span.span_context = start_twin(span, context) or _new_span_context(span.parent)
     trace_id = trace.format_trace_id(span.span_context.trace_id)
     if cascade is None:
         cascade = Cascade(inferred_action(trace_id))
@@ -237,23 +235,6 @@ def _new_span_context(parent: SpanContext | None) -> SpanContext:
     )
 
 
-def _twin_context(span: LiveSpan, context: Context) -> SpanContext | None:
-    """Start the app's span for this one and take its identity; None if the app has no tracer."""
-    with _twin:
-        tracer = app_tracer()
-        if tracer is None:
-            return None
-        twin = tracer.start_span(
-            span.name, context, span.kind, span.attributes, start_time=span.start_time_ns
-        )
-        found = twin.get_span_context()
-        if not found.is_valid or (span.parent is not None and found.span_id == span.parent.span_id):
-            return None  # a no-op tracer hands back its parent
-        span.twin = twin if twin.is_recording() else None
-        return found
-    return None
-
-
 def _stamp_action(span: LiveSpan) -> None:
     """What may become known late: the action's name, user and session as they are when the span ends."""
     if span.cascade is None:
@@ -268,18 +249,3 @@ def _stamp_action(span: LiveSpan) -> None:
         attributes[names.USER_ID] = action.user
     if action.session is not None:
         attributes[names.SESSION_ID] = action.session
-
-
-def _end_twin(span: LiveSpan, twin: trace.Span) -> None:
-    twin.update_name(span.name)
-    twin.set_attributes(span.attributes)
-    for name, attributes, time_ns in span.events:
-        twin.add_event(name, attributes, time_ns)
-    if span.status is not StatusCode.UNSET:
-        twin.set_status(Status(span.status, span.status_message))
-    twin.end(span.end_time_ns)
-
-
-def _exported_by_app(span: LiveSpan) -> bool:
-    """Whether the app's own exporter sends this span to where ours would."""
-    return span.twin is not None and span.span_context.trace_flags.sampled and app_exports_here()

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import Protocol, TypeVar, overload
 
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, get_current
+from opentelemetry.context import Context, attach
 from opentelemetry.util.types import AttributeValue
 
-from fanlight._cascade import Action, Cascade, cascade_in, remember
+from fanlight._cascade import Action, Cascade, current_cascade, here, remember
 from fanlight._current import detach, finish
 from fanlight._functions import wrap_function
 from fanlight._guard import guard
@@ -157,12 +157,12 @@ def _open_agent(name: str, attributes: Mapping[str, AttributeValue] | None = Non
 
 
 def _open_action(name: str, wanted: Action, new: bool) -> LiveSpan:
-    here = cascade_in(get_current()) if runtime.on else None
-    if here is not None and _continues(here.action) and not new:
-        here.action.user = here.action.user or wanted.user
-        here.action.session = here.action.session or wanted.session
+    above = current_cascade() if runtime.on else None
+    if above is not None and _continues(above.action) and not new:
+        above.action.user = above.action.user or wanted.user
+        above.action.session = above.action.session or wanted.session
         return _open_agent(name)
-    return _open_root(name, wanted, here, new)
+    return _open_root(name, wanted, above, new)
 
 
 def _continues(action: Action) -> bool:
@@ -170,18 +170,18 @@ def _continues(action: Action) -> bool:
     return action.remote or action.source == "declared"
 
 
-def _open_root(name: str, wanted: Action, here: Cascade | None, new: bool) -> LiveSpan:
+def _open_root(name: str, wanted: Action, above: Cascade | None, new: bool) -> LiveSpan:
     hop = 0
     attributes: dict[str, AttributeValue] = {}
-    if here is not None and here.action.source == "automatic" and not here.action.taken:
-        here.action.taken = True
-        wanted.id, hop = here.action.id, here.hop
-        wanted.user = wanted.user or here.action.user
-        wanted.session = wanted.session or here.action.session
-    elif trace.get_current_span().get_span_context().is_valid:
+    if above is not None and above.action.source == "automatic" and not above.action.taken:
+        above.action.taken = True
+        wanted.id, hop = above.action.id, above.hop
+        wanted.user = wanted.user or above.action.user
+        wanted.session = wanted.session or above.action.session
+    elif trace.get_current_span(here()).get_span_context().is_valid:
         wanted.id = secrets.token_hex(16)
-        if here is not None and (new or here.action.source != "automatic"):
-            wanted.parent_id = attributes[names.PARENT_ACTION_ID] = here.action.id
+        if above is not None and (new or above.action.source != "automatic"):
+            wanted.parent_id = attributes[names.PARENT_ACTION_ID] = above.action.id
     span = start_span(name, "action", attributes=attributes, cascade=Cascade(wanted, hop))
     remember(wanted)
     return span
