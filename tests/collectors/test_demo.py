@@ -99,7 +99,7 @@ def test_a_data_folder_that_another_process_holds_is_one_line_and_exit_code_2(tm
 
 
 def test_a_real_endpoint_needs_a_model_and_a_key(tmp_path: Path) -> None:
-    for arguments in (["--real"], ["--real", "--model", "m"], ["--model", "m"]):
+    for arguments in (["--real"], ["--real", "--model", "m"]):
         result = run_cli("demo", *arguments, folder=tmp_path)
         assert (result.returncode, result.stderr.count("\n")) == (2, 1)
 

@@ -1,6 +1,7 @@
 """The command line as a whole: its commands, its version, and how errors become exit codes."""
 
 import importlib.metadata
+import io
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -83,6 +84,11 @@ app.callback(help=help_text(fanlight), context_settings=HELP)(fanlight)
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code."""
     sys.excepthook = show_unexpected
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal without line-drawing characters gets question marks
     try:
         app(list(arguments), prog_name="fanlight")
     except CommandError as error:

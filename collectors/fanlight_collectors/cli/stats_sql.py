@@ -15,18 +15,19 @@ PER_CALL = {  # dimensions of a single call, over `model_calls`
     "agent": ("agent_name", "c.agent_name"),  # of NEAREST_AGENT
     "region": ("region", "c.region"),
 }
-# Each call with the nearest agent above it, found by climbing from parent to parent.
+# Each call with the nearest agent above it, found by climbing from parent to parent. hex() of a number leaves
+# out leading zero bytes, hence the padding.
 NEAREST_AGENT = """(
     WITH RECURSIVE climb AS (
-        SELECT trace_id, span_id AS call_id, parent_span_id AS above, CAST(NULL AS Nullable(String)) AS agent
+        SELECT trace_id, leftPad(span_id, 16, '0') AS call_id, leftPad(parent_span_id, 16, '0') AS above, CAST(NULL AS Nullable(String)) AS agent
         FROM model_calls
         UNION ALL
         SELECT climb.trace_id, climb.call_id, step.above,
             if(step.role = 'agent', toNullable(toString(step.agent_name)), NULL)
         FROM climb
         INNER JOIN (
-            SELECT lower(hex(trace_id)) AS trace_id, lower(hex(span_id)) AS span_id,
-                lower(hex(parent_id)) AS above, role, agent_name
+            SELECT lower(hex(trace_id)) AS trace_id, leftPad(lower(hex(span_id)), 16, '0') AS span_id,
+                leftPad(lower(hex(parent_id)), 16, '0') AS above, role, agent_name
             FROM spans FINAL
         ) AS step ON step.trace_id = climb.trace_id AND step.span_id = climb.above
         WHERE climb.agent IS NULL
@@ -34,7 +35,7 @@ NEAREST_AGENT = """(
     SELECT calls.*, agents.agent AS agent_name
     FROM model_calls AS calls
     LEFT JOIN (SELECT trace_id, call_id, agent FROM climb WHERE agent IS NOT NULL) AS agents
-        ON agents.trace_id = calls.trace_id AND agents.call_id = calls.span_id
+        ON agents.trace_id = calls.trace_id AND agents.call_id = leftPad(calls.span_id, 16, '0')
 ) AS c"""
 WEAKEST_FIRST = "['price_implied', 'modelled', 'calibrated', 'measured']"
 CACHE_UNKNOWN = "+cache_unknown"
