@@ -194,6 +194,17 @@ def test_json_span_that_cannot_be_read_costs_only_itself() -> None:
     batch = decode_json(json.dumps(document).encode())
     assert batch.columns["SpanName"] == ["span 1", "span 4"]
     assert [reject.reason for reject in batch.rejects] == ["malformed_span", "malformed_span"]
+    assert [reject.detail for reject in batch.rejects] == [
+        "traceId is not a hex string",
+        "attributes.value.intValue does not have the form that OTLP/JSON gives it",
+    ]
+
+
+def test_event_of_the_far_future_has_time_zero_and_is_counted() -> None:
+    span = make_span(events=[Span.Event(time_unix_nano=2**64 - 1, name="e")])
+    batch = decode_protobuf(make_request([span]).SerializeToString())
+    assert batch.columns["Events.Timestamp"] == [[0]]
+    assert batch.repairs == {"invalid_event_time": 1}
 
 
 def test_json_takes_enum_names_numbers_as_numbers_and_snake_case() -> None:

@@ -53,6 +53,17 @@ def test_parameters_are_values_and_never_sql(up: Up) -> None:
     assert answer.json()["data"] == [["x' OR 1 --", 5]]
 
 
+@pytest.mark.parametrize("value", [None, [1, 2], {"a": 1}, 1.5, True, "", "\\", "\x00", 2**70])
+def test_parameter_of_any_type_is_a_value_or_an_error_of_the_question(up: Up, value: object) -> None:
+    question = {"query": "SELECT {a:String}", "parameters": {"a": value}}
+    answer = up.request("POST", "/v1/sql", json=question, headers={"authorization": f"Bearer {up.sql_token}"})
+    assert answer.status_code in (200, 400), answer.text
+
+
+def test_parameter_that_is_missing_is_named(up: Up) -> None:
+    assert "`a`" in up.sql("SELECT {a:String}").json()["error"]["message"]
+
+
 def test_what_json_cannot_say_comes_as_text_and_integers_as_numbers(up: Up) -> None:
     assert up.rows("SELECT nan, inf, toUInt64(18446744073709551615), NULL") == [
         ["nan", "inf", 2**64 - 1, None]

@@ -22,6 +22,7 @@ RepairReason: TypeAlias = Literal[
     "oversized_name",
     "invalid_utf8",
     "invalid_link",
+    "invalid_event_time",
     "malformed_attribute",
 ]
 

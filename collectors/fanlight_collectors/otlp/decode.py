@@ -55,7 +55,7 @@ def _repair_message(message: Message) -> int:
     changed = 0
     for field, value in message.ListFields():
         if field.message_type:
-            children = value if field.is_repeated else (value,)
+            children = (value,) if isinstance(value, Message) else value
             changed += sum(map(_repair_message, children))
         elif field.name in _text_fields(message.DESCRIPTOR.full_name):
             repaired = value.decode("utf-8", "replace").encode()

@@ -7,6 +7,7 @@ unknown fields are ignored. Source: opentelemetry.io/docs/specs/otlp, "JSON Prot
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias, TypeVar, cast
 
@@ -78,14 +79,21 @@ def _spans(batch: SpanBatch, service: str, scope_spans: JsonObject) -> Iterable[
         try:
             yield _parse(_with_binary_ids(source), Span())
         except _UNREADABLE as exc:
-            batch.rejects.append(_unreadable(source, service, str(exc)))
+            batch.rejects.append(_unreadable(source, service, exc))
 
 
-def _unreadable(source: JsonObject, service: str, detail: str) -> Reject:
+def _unreadable(source: JsonObject, service: str, error: Exception) -> Reject:
     trace_id, name = str(_get(source, *_TRACE_ID) or ""), str(source.get("name") or "")
-    return Reject(
-        "malformed_span", detail[:500], service[:MAX_SHOWN_CHARS], name[:MAX_SHOWN_CHARS], trace_id[:64]
-    )
+    shown = (text[:MAX_SHOWN_CHARS] for text in (service, name, trace_id))
+    return Reject("malformed_span", _without_values(error), *shown)
+
+
+def _without_values(error: Exception) -> str:
+    """Which field could not be read; protobuf's message also quotes what was in it, which may be a prompt."""
+    fields = re.findall(r"Failed to parse (\w+) field", str(error))
+    if isinstance(error, json_format.ParseError):
+        return f"{'.'.join(fields) or 'the span'} does not have the form that OTLP/JSON gives it"
+    return str(error)[:MAX_SHOWN_CHARS]
 
 
 def _resource(batch: SpanBatch, source: object) -> Resource:

@@ -115,12 +115,17 @@ class RowBuilder:
     def _events(self, events: Sequence[Span.Event]) -> tuple[list[int], list[str], list[dict[str, str]]]:
         if not events:
             return [], [], []
-        latest = self._latest_ns
         return (
-            [event.time_unix_nano if event.time_unix_nano <= latest else 0 for event in events],
+            [self._event_time_ns(event.time_unix_nano) for event in events],
             [self._name(event.name) for event in events],
             [self.attributes(event.attributes) for event in events],
         )
+
+    def _event_time_ns(self, time_ns: int) -> int:
+        if time_ns <= self._latest_ns:
+            return time_ns
+        self._batch.repairs["invalid_event_time"] += 1
+        return 0
 
     def _links(
         self, links: Sequence[Span.Link]
