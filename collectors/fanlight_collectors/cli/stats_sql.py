@@ -19,7 +19,8 @@ PER_CALL = {  # dimensions of a single call, over `model_calls`
 # out leading zero bytes, hence the padding.
 NEAREST_AGENT = """(
     WITH RECURSIVE climb AS (
-        SELECT trace_id, leftPad(span_id, 16, '0') AS call_id, leftPad(parent_span_id, 16, '0') AS above, CAST(NULL AS Nullable(String)) AS agent
+        SELECT trace_id, leftPad(span_id, 16, '0') AS call_id, leftPad(parent_span_id, 16, '0') AS above,
+            CAST(NULL AS Nullable(String)) AS agent
         FROM model_calls
         UNION ALL
         SELECT climb.trace_id, climb.call_id, step.above,
