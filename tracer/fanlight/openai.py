@@ -19,9 +19,7 @@ else:
     def __getattr__(name: str) -> object:
         if name.startswith("__") and name != "__all__":
             raise AttributeError(name)
-        value = getattr(_openai(), name)
-        globals()[name] = value
-        return value
+        return getattr(_openai(), name)
 
     def __dir__() -> list[str]:
         return sorted(_openai().__all__)
