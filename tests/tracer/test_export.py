@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 import fanlight
 from fanlight._config import read_config
 from fanlight._export import ExportCounts, ExportSink
+from fanlight._outcome import Outcome
 from fanlight._runtime import runtime
-from fanlight._spans import start_span
+from fanlight._spans import start_span, suppressed
 from otlp_receiver import Fault, OtlpReceiver, attributes_of
 
 TLS = Path(__file__).parents[1] / "support" / "tls"
@@ -243,6 +245,46 @@ def test_hanging_collector_holds_the_end_for_its_timeout_only(
     assert time.perf_counter() - began < 1.5
 
 
+def test_collector_that_answers_in_drips_holds_the_end_for_its_timeout_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            with suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    for _ in range(50):
+                        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+                        time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        fanlight.instrument()
+        record(10)
+        began = time.perf_counter()
+        assert fanlight.shutdown(timeout_s=0.5) is False
+        assert time.perf_counter() - began < 1.5
+
+
+def test_dead_collector_is_not_asked_again_for_every_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    class Nobody:
+        def send(self, payload: bytes, timeout_s: float) -> Outcome:
+            asked.append(timeout_s)
+            return Outcome("unreachable")
+
+        def close(self) -> None:
+            return
+
+    made = ExportSink(Nobody, dict, ("fanlight", "0"), queue_limit_bytes=10**8, interval_s=0.01, timeout_s=1)
+    runtime.on, runtime.sink = True, made
+    record(20_000)
+    assert made.queued_bytes > 2 * 2**20
+    assert len(asked) < 10
+
+
 def test_collector_that_comes_late_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
@@ -306,22 +348,17 @@ def test_certificate_of_the_variables_is_trusted_and_no_other(
 
 
 def test_export_is_not_traced(collector: OtlpReceiver) -> None:
-    from fanlight._export import ExportSink as Sink
-    from fanlight._spans import suppressed
-
     seen: list[bool] = []
 
     class Spy:
-        def send(self, payload: bytes, timeout_s: float) -> object:
-            from fanlight._outcome import Outcome
-
+        def send(self, payload: bytes, timeout_s: float) -> Outcome:
             seen.append(suppressed())
             return Outcome("delivered")
 
         def close(self) -> None:
             return
 
-    made = Sink(Spy, dict, ("fanlight", "0"), queue_limit_bytes=10**6, interval_s=0.01, timeout_s=1)  # type: ignore[arg-type]  # Spy gives object
+    made = ExportSink(Spy, dict, ("fanlight", "0"), queue_limit_bytes=10**6, interval_s=0.01, timeout_s=1)
     runtime.on, runtime.sink = True, made
     record(1)
     while not seen:

@@ -146,7 +146,8 @@ OPTIONS: Final = (
         "Lets the tracer's own errors through; for tests of fanlight.",
     ),
 )
-INHERITED: Final = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")  # OpenTelemetry, "Environment Variables as Carriers"
+# OpenTelemetry, "Environment Variables as Carriers".
+INHERITED: Final = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
 
 

@@ -59,6 +59,22 @@ class ExportCounts:
     dropped: int = 0  # the queue was full, or the process ended first
 
 
+class Drain:
+    """Somebody waits for the queue to be empty. Impatient: not for a collector that is not there."""
+
+    __slots__ = ("deadline", "delivered", "done", "patient")
+
+    def __init__(self, deadline: float, patient: bool) -> None:
+        self.deadline = deadline  # monotonic
+        self.patient = patient
+        self.delivered = False
+        self.done = threading.Event()
+
+    def finish(self, delivered: bool) -> None:
+        self.delivered = delivered
+        self.done.set()
+
+
 class ExportSink:
     """The sink of a process that exports. One instance per `instrument()`."""
 
@@ -84,10 +100,9 @@ class ExportSink:
     def _reset(self) -> None:
         # Reentrant: a span ended by a finaliser may come while this thread is in `accept`.
         self._lock = threading.RLock()
-        self._sending = threading.Lock()
         self._queue: deque[bytes] = deque()
         self._bytes = 0
-        self._wake: SimpleQueue[None] = SimpleQueue()  # its put() is reentrant, an Event's set() is not
+        self._wake: SimpleQueue[Drain | None] = SimpleQueue()  # put() is reentrant, Event.set() is not
         self._woken = False
         self._worker: threading.Thread | None = None
         self._closed = False
@@ -111,8 +126,9 @@ class ExportSink:
             self._bytes += size
             if self._worker is None:
                 self._start_worker()
-            if self._bytes >= WAKE_AT_BYTES and not self._woken:
-                self._wake_worker()
+            if self._bytes >= WAKE_AT_BYTES and not self._woken and not self._failures:
+                self._woken = True
+                self._wake.put(None)
 
     @property
     def queued_bytes(self) -> int:
@@ -120,24 +136,23 @@ class ExportSink:
         return self._bytes
 
     def flush(self, timeout_s: float) -> bool:
-        """Deliver what is queued from the calling thread; True if nothing is left."""
-        return self._drain(time.monotonic() + timeout_s, patient=True)
+        """Deliver what is queued; True if nothing is left. Takes no longer than `timeout_s`."""
+        return self._drain_on_worker(timeout_s, patient=True)
 
     def shutdown(self, timeout_s: float) -> bool:
         """Deliver what is queued, count what could not be, take no more; True if nothing was lost."""
         if self._closed:
             return True
-        delivered = self._drain(time.monotonic() + timeout_s, patient=False)
+        delivered = self._drain_on_worker(timeout_s, patient=False)
         with self._lock:
             self._closed = True
             lost = len(self._queue) + len(self._in_flight)
             self.counts.dropped += lost
-        self._wake_worker()
+        self._wake.put(None)
         if lost:
             logger.warning("%d spans could not be delivered before the process ended", lost)
-        if self._sending.acquire(blocking=False):  # else the worker is sending, and closes it
+        if self._worker is None:
             self._close_sender()
-            self._sending.release()
         return delivered
 
     def after_fork(self) -> None:
@@ -148,10 +163,6 @@ class ExportSink:
     def _close_sender(self) -> None:
         if self._sender is not None:
             self._sender.close()
-
-    def _wake_worker(self) -> None:
-        self._woken = True
-        self._wake.put(None)
 
     def _start_worker(self) -> None:
         worker = threading.Thread(target=self._run, name="fanlight-export", daemon=True)
@@ -165,19 +176,27 @@ class ExportSink:
         attach(_suppressing())
         wake = self._wake
         while not self._closed:
+            drain: Drain | None = None
             with suppress(Empty):
-                wake.get(timeout=self._pause_s())
+                drain = wake.get(timeout=self._pause_s())
             self._woken = False
             with guard("export.send"):
-                self._send_all()
-        with self._sending:
-            self._close_sender()
+                if drain is None:
+                    self._send_all()
+                else:
+                    self._answer(drain)
+        self._close_sender()
+
+    def _answer(self, drain: Drain) -> None:
+        delivered = False
+        try:
+            delivered = self._drain(drain)
+        finally:
+            drain.finish(delivered)
 
     def _send_all(self) -> None:
-        while self._queue and not self._closed:
-            with self._sending:
-                if not self._send_batch(self._timeout_s):
-                    return
+        while self._queue and not self._closed and self._send_batch(self._timeout_s):
+            continue
 
     def _pause_s(self) -> float:
         if not self._failures:
@@ -185,33 +204,35 @@ class ExportSink:
         backoff_s = min(FIRST_BACKOFF_S * 2.0 ** min(self._failures, 10), MAX_BACKOFF_S)
         return max(backoff_s, self._retry_after_s)
 
-    def _drain(self, deadline: float, *, patient: bool) -> bool:
-        token = attach(_suppressing())
-        try:
-            backoff_s = FIRST_BACKOFF_S
-            while self._queue or self._in_flight:
-                sent = self._send_before(deadline)
-                if time.monotonic() >= deadline or not (sent or patient or self._reachable):
-                    break
-                if not sent:
-                    time.sleep(max(0.0, min(backoff_s, deadline - time.monotonic())))
-                    backoff_s *= 2
-            return not (self._queue or self._in_flight)
-        finally:
-            detach(token)
+    def _drain_on_worker(self, timeout_s: float, *, patient: bool) -> bool:
+        """The worker drains, so that a connection that hangs holds nobody longer than asked for."""
+        drain = Drain(time.monotonic() + timeout_s, patient)
+        if self._worker is None:  # nothing was ever queued, or no thread can be started any more
+            token = attach(_suppressing())
+            try:
+                return self._drain(drain)
+            finally:
+                detach(token)
+        self._wake.put(drain)
+        return drain.done.wait(timeout_s) and drain.delivered
 
-    def _send_before(self, deadline: float) -> bool:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0 or not self._sending.acquire(timeout=left_s):
-            return False
-        try:
-            left_s = max(deadline - time.monotonic(), 0.05)
-            return not self._queue or self._send_batch(min(left_s, self._timeout_s))
-        finally:
-            self._sending.release()
+    def _drain(self, drain: Drain) -> bool:
+        """Send until nothing is queued, time is up, or, for the impatient, nobody listens."""
+        backoff_s = FIRST_BACKOFF_S
+        while self._queue and not self._closed:
+            left_s = drain.deadline - time.monotonic()
+            if left_s <= 0:
+                break
+            if self._send_batch(min(left_s, self._timeout_s)):
+                continue
+            if not (drain.patient or self._reachable):
+                break
+            time.sleep(max(0.0, min(backoff_s, drain.deadline - time.monotonic())))
+            backoff_s *= 2
+        return not self._queue
 
     def _send_batch(self, timeout_s: float) -> bool:
-        """Send the oldest spans; False if they have to wait. Only with `_sending` held."""
+        """Send the oldest spans; False if they have to wait."""
         batch, size = self._take()
         self._in_flight = batch
         try:

@@ -43,8 +43,8 @@ def _field(tag: bytes, body: bytes) -> bytes:
     return tag + _varint(len(body)) + body
 
 
-def _utf8(text: str) -> bytes:
-    data = text.encode("utf-8", "replace")
+def _utf8(text: object) -> bytes:
+    data = str(text).encode("utf-8", "replace")
     if len(data) > MAX_STRING_BYTES:
         data = data[:MAX_STRING_BYTES].decode("utf-8", "ignore").encode()
     return data

@@ -146,9 +146,9 @@ def tool(name: str | F | None = None, *, attributes: Mapping[str, AttributeValue
 
 
 def _step(name: str | F | None, open_span: Opener, default_name: str) -> Step | F:
-    if name is None or isinstance(name, str):
-        return Step(name, open_span, default_name)
-    return Step(None, open_span, default_name)(name)
+    if callable(name):
+        return Step(None, open_span, default_name)(name)
+    return Step(name, open_span, default_name)
 
 
 def _open_agent(name: str, attributes: Mapping[str, AttributeValue] | None = None) -> LiveSpan:
