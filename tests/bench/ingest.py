@@ -81,7 +81,7 @@ def measure(up: Up, bodies: Sequence[bytes], connections: int, encoding: str) ->
         spans_per_s=stored / seconds,
         up_cpu_us_per_span=up_cpu / stored * 1e6,
         sender_cpu_us_per_span=sender_cpu / stored * 1e6,
-        fresh_after_s=up.settle(),
+        fresh_after_s=up.settle(timeout_s=600),
     )
 
 
