@@ -23,6 +23,8 @@ class ExitHook:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._watch_multiprocessing)
         self._watch_multiprocessing()
+        if _in_running_worker():
+            self._finalise_in_worker()
 
     def _watch_multiprocessing(self) -> None:
         util = sys.modules.get("multiprocessing.util")  # a worker's process has it loaded
@@ -33,3 +35,9 @@ class ExitHook:
         from multiprocessing import util
 
         util.Finalize(None, self._function, exitpriority=AFTER_ALL_OTHERS)
+
+
+def _in_running_worker() -> bool:
+    """Whether multiprocessing has started this process and registered what its workers run at their end."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None

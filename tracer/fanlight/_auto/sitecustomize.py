@@ -1,7 +1,9 @@
-"""Loaded by Python at start-up when `fanlight run` has put this folder on PYTHONPATH: switches the tracer on.
+"""Loaded by Python at start-up where this folder is on PYTHONPATH: switches the tracer on.
 
-A `sitecustomize` that was there before is loaded first, as if this one did not exist. A program whose Python
-has no fanlight runs untraced.
+`fanlight run` puts it there, and so does a traced process for the programs that it starts. Those wait, at no
+cost, until a client that fanlight knows is imported (FANLIGHT_TRACE_ON_IMPORT). A `sitecustomize` that was
+there before is loaded first, as if this one did not exist. A program whose Python has no fanlight runs
+untraced.
 """
 
 import contextlib
@@ -9,6 +11,33 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
+
+# `http.client` is under every client of the standard library; a test holds this against what is patched.
+CLIENTS = (
+    "openai",
+    "httpx",
+    "httpx2",
+    "aiohttp",
+    "requests",
+    "urllib3",
+    "botocore",
+    "websockets",
+    "http.client",
+)
+
+
+class _FirstClient:
+    """A finder that switches the tracer on before the first client is loaded, and is gone then."""
+
+    @classmethod
+    def find_spec(
+        cls, fullname: str, path: object = None, target: object = None
+    ) -> "importlib.machinery.ModuleSpec | None":
+        if fullname not in CLIENTS:
+            return None
+        sys.meta_path.remove(cls)
+        _trace()
+        return importlib.util.find_spec(fullname)
 
 
 def _load_hidden_sitecustomize() -> None:
@@ -38,4 +67,7 @@ def _trace() -> None:
 try:
     _load_hidden_sitecustomize()
 finally:
-    _trace()
+    if os.environ.get("FANLIGHT_TRACE_ON_IMPORT"):
+        sys.meta_path.insert(0, _FirstClient)
+    else:
+        _trace()

@@ -4,8 +4,8 @@
     wrap_client(OpenAI())    # one client
     uninstall_all()          # no hook is left
 
-Layers: `_stainless` opens calls, `_wire` and `_sends` see requests, `_streams` watches bodies, `_call`
-holds the truth of a call until its span ends.
+Layers: `_stainless` opens calls, `_wire` and `_sends` see requests, `_streams` watches bodies, `_call` holds
+the truth of a call until its span ends. `_threads`, `_processes` and `_subprocesses` carry the action along.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from __future__ import annotations
 import atexit
 import functools
 import threading
+from collections.abc import Callable
 from types import ModuleType
 from typing import TypeVar
 
 from fanlight._guard import guarded
-from fanlight.patches import _stainless, _wire
+from fanlight.patches import _processes, _stainless, _subprocesses, _threads, _wire
 from fanlight.patches._call import end_open_calls
 from fanlight.patches._hooks import Hook
 from fanlight.patches._imports import ImportWatch
@@ -26,6 +27,13 @@ from fanlight.patches._one_client import unwrap_all, wrap_one
 __all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
 
 T = TypeVar("T")
+
+# What is done to a module once it is loaded.
+_PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+    name: family.patch_module
+    for family in (_stainless, _wire, _threads, _processes, _subprocesses)
+    for name in family.MODULES
+}
 
 _lock = threading.RLock()
 _watch: ImportWatch | None = None
@@ -38,7 +46,7 @@ def install_all() -> None:
     with _lock:
         _end_open_calls_at_exit()
         if _watch is None:
-            _watch = ImportWatch((*_stainless.MODULES, *_wire.MODULES), _patch)
+            _watch = ImportWatch(tuple(_PATCHES), _patch)
             _watch.install()
 
 
@@ -74,7 +82,6 @@ def _end_open_calls_at_exit() -> None:
 
 
 def _patch(module: ModuleType) -> None:
-    family = _stainless if module.__name__ in _stainless.MODULES else _wire
     with _lock:
         if _watch is not None:
-            _hooks.extend(family.patch_module(module))
+            _hooks.extend(_PATCHES[module.__name__](module))
