@@ -1,0 +1,154 @@
+"""What is one call and one request: hand-computed cases of DESIGN.md, "What is counted once"."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import otlp_json
+from fanlight_schema import migrate, refresh
+from fanlight_schema.store import Store, open_store
+
+START_NS = 1_795_400_000 * 10**9
+LLM = {"openinference.span.kind": "LLM", "llm.model_name": "m"}
+WIRE = {"fanlight.role": "call", "fanlight.wire": "true", "gen_ai.request.model": "m"}
+_traces = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def store(embedded_folder: Path) -> Iterator[Store]:
+    with open_store(f"chdb://{embedded_folder}", database="counted_once") as opened:
+        migrate.apply(opened)
+        yield opened
+        opened.command("DROP DATABASE counted_once")
+
+
+class Trace:
+    """Spans of one trace, each one second after the one before and ten seconds long."""
+
+    def __init__(self) -> None:
+        self.id = f"{next(_traces):032x}"
+        self.rows: list[dict[str, Any]] = []
+
+    def span(self, parent: int, attributes: dict[str, str] | None = None, **changes: Any) -> int:
+        number = len(self.rows) + 1
+        start = START_NS + number * 10**9
+        row = otlp_json.row(
+            trace_id=self.id,
+            span_id=f"{number:016x}",
+            parent_id=f"{parent:016x}" if parent else "",
+            start_ns=start,
+            end_ns=start + 10 * 10**9,
+            attributes=attributes,
+        )
+        self.rows.append(row | changes)
+        return number
+
+    def counted(self, store: Store, columns: str) -> list[tuple[Any, ...]]:
+        store.insert("otel_traces", otlp_json.columns(self.rows))
+        refresh.settle(store, timeout_s=60)
+        return store.query(f"SELECT {columns} FROM actions WHERE action_id = '{self.id}'").rows
+
+
+def test_of_nested_model_calls_only_the_innermost_counts(store: Store) -> None:
+    trace = Trace()
+    outer = trace.span(trace.span(0), LLM | {"llm.token_count.prompt": "30"})
+    trace.span(outer, LLM | {"llm.token_count.prompt": "10"})
+    trace.span(outer, LLM | {"llm.token_count.prompt": "20"})
+    assert trace.counted(store, "model_calls, requests, input_tokens, wrapper_spans") == [(2, 2, 30, 1)]
+
+
+def test_an_observed_call_is_not_counted_again_by_another_tracer_below_it(store: Store) -> None:
+    trace = Trace()
+    call = trace.span(trace.span(0), WIRE | {"fanlight.requests": "3", "gen_ai.usage.input_tokens": "10"})
+    trace.span(call, LLM | {"llm.token_count.prompt": "10"}, ScopeName="openinference")
+    found = trace.counted(
+        store, "model_calls, requests, input_tokens, duplicate_spans, requests_observed_share"
+    )
+    assert found == [(1, 3, 10, 1, 1.0)]
+
+
+def test_request_spans_add_nothing_to_a_call_that_has_its_own_span(store: Store) -> None:
+    trace = Trace()
+    call = trace.span(trace.span(0), WIRE | {"fanlight.requests": "2"})
+    for resend in ("0", "1"):
+        trace.span(call, {"fanlight.role": "request", "http.request.resend_count": resend})
+    assert trace.counted(store, "model_calls, requests") == [(1, 2)]
+
+
+def test_requests_stand_for_a_call_whose_span_never_came(store: Store) -> None:
+    trace = Trace()
+    trace.span(0)
+    for outcome, tokens in (("refused", {}), ("answered", {"gen_ai.usage.input_tokens": "10"})):
+        trace.span(77, {"fanlight.role": "request", "fanlight.request.outcome": outcome} | tokens)
+    assert trace.counted(store, "model_calls, requests, input_tokens, orphans") == [(1, 2, 10, 2)]
+
+
+def test_an_observed_call_without_a_request_has_none(store: Store) -> None:
+    trace = Trace()
+    trace.span(trace.span(0), WIRE)
+    found = trace.counted(store, "model_calls, requests, requests_observed_share, input_tokens")
+    assert found == [(1, 0, None, None)]
+
+
+def test_what_a_gateway_sends_on_counts_instead_of_the_request_to_it(store: Store) -> None:
+    trace = Trace()
+    app = trace.span(trace.span(0), WIRE | {"fanlight.requests": "1", "gen_ai.usage.input_tokens": "10"})
+    gateway = trace.span(app, {"http.route": "/v1/chat/completions"}, SpanKind="Server")
+    for _ in range(2):
+        trace.span(gateway, {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": "10"})
+    found = trace.counted(store, "model_calls, requests, input_tokens, gateway_calls")
+    assert found == [(2, 2, 20, 1)]
+
+
+def test_an_engines_own_span_is_no_call_and_alone_no_action(store: Store) -> None:
+    engine = {"gen_ai.operation.name": "chat", "gen_ai.usage.prompt_tokens": "10"}
+    below, alone = Trace(), Trace()
+    call = below.span(0, {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": "10"})
+    below.span(call, engine, SpanKind="Server")
+    alone.span(0, engine, SpanKind="Server")
+    assert below.counted(store, "model_calls, requests, input_tokens") == [(1, 1, 10)]
+    assert alone.counted(store, "model_calls") == []
+
+
+def test_two_libraries_beside_each_other_describe_one_call(store: Store) -> None:
+    trace = Trace()
+    root = trace.span(0)
+    tokens = {"gen_ai.usage.input_tokens": "10", "gen_ai.request.model": "m"}
+    for scope, response in (("sdk", {"gen_ai.response.id": "r-1"}), ("other", {})):
+        trace.span(root, {"gen_ai.operation.name": "chat"} | tokens | response, ScopeName=scope)
+    trace.span(
+        root, {"gen_ai.operation.name": "chat"} | tokens | {"gen_ai.response.id": "r-2"}, ScopeName="sdk"
+    )
+    assert trace.counted(store, "model_calls, input_tokens, duplicate_spans") == [(2, 20, 1)]
+
+
+def test_plain_web_requests_are_no_actions_and_declared_ones_count_with_zero_calls(store: Store) -> None:
+    plain, declared = Trace(), Trace()
+    plain.span(0, {"http.route": "/health"}, SpanKind="Server")
+    declared.span(0, {"fanlight.role": "action", "fanlight.action.source": "declared"})
+    assert plain.counted(store, "model_calls") == []
+    assert declared.counted(store, "model_calls, requests, gpu_seconds") == [(0, 0, None)]
+
+
+def test_a_trace_that_learns_its_action_late_leaves_nothing_behind(store: Store) -> None:
+    trace, action_id = Trace(), f"{next(_traces) + 10**6:032x}"
+    trace.span(trace.span(0), LLM | {"llm.token_count.prompt": "10"})
+    assert trace.counted(store, "model_calls, input_tokens") == [(1, 10)]
+    trace.rows.clear()
+    late = {"fanlight.role": "action", "fanlight.action.id": action_id, "fanlight.action.source": "declared"}
+    trace.span(0, late, SpanId=f"{9:016x}", Timestamp=START_NS - 2 * 3_600 * 10**9)
+    assert trace.counted(store, "model_calls") == []
+    found = store.query(
+        f"SELECT model_calls, input_tokens, spans FROM actions WHERE action_id = '{action_id}'"
+    )
+    assert found.rows == [(1, 10, 3)]
+
+
+def test_every_column_of_the_public_views_says_what_it_is(store: Store) -> None:
+    views = ("model_calls", "actions", "fanout_by_action", "fanout_by_user", "fanout_hourly")
+    for view in (*views, "gpu_demand_by_user", "gpu_demand_hourly"):
+        silent = [row[0] for row in store.query(f"DESCRIBE TABLE {view}").rows if not row[4]]
+        assert silent == [], view
