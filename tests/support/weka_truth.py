@@ -89,7 +89,7 @@ def _split(entries: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, A
 def _action(session: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> ActionTruth:
     flat = list(_flat(entries))
     calls = [entry for entry in flat if entry["type"] != "subagent"]
-    block = session["block_size"]
+    block = session.get("block_size", 64)
     return ActionTruth(
         session=session["id"],
         calls=len(calls),
