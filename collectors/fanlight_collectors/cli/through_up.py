@@ -10,6 +10,7 @@ from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.config import UpConfig, sql_token_from_environment
 from fanlight_schema.store import QueryError, StoreUnavailable
 
+LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 PROBE_TIMEOUT_S = 2.0  # a busy up takes a moment to answer; a closed port is refused at once
 QUERY_TIMEOUT_S = 90.0  # more than the time that up gives a statement
 
@@ -72,13 +73,17 @@ def _refusal(url: str, answer: httpx.Response) -> Exception:
 
 
 def _token(url: str, found: Mapping[str, object]) -> str:
-    if token := sql_token_from_environment():
-        return token
+    """The token of that up: here from its file, else FANLIGHT_SQL_TOKEN; elsewhere the other way round."""
     folder = found.get("data_folder")
     path = Path(str(folder)) / "sql-token" if folder else _state_path(url)
+    given = sql_token_from_environment()
+    if given and urlsplit(url).hostname not in LOCAL_NAMES:
+        return given
     try:
         return path.read_text().strip()
     except OSError as error:
+        if given:
+            return given
         raise unusable(
             f"SQL through the up at {url} needs the token in {path}, which cannot be read "
             f"({error.strerror}); run this as the same user on the same machine, or set FANLIGHT_SQL_TOKEN"
