@@ -81,6 +81,15 @@ def test_baggage_that_another_instrumentation_extracted_is_the_action(spans: Cap
         context.detach(token)
 
 
+def test_user_set_before_the_first_span_of_a_received_action_is_kept(spans: Captured) -> None:
+    token = context.attach(baggage.set_baggage("fanlight.action.id", ACTION_ID))
+    try:
+        fanlight.set_user("u-42")
+        assert tool_span(spans)[names.USER_ID] == "u-42"
+    finally:
+        context.detach(token)
+
+
 def test_resumed_action_whose_record_is_alive_here_shares_its_user(spans: Captured) -> None:
     with fanlight.action("answer"):
         headers = fanlight.carrier()

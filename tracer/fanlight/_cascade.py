@@ -21,7 +21,7 @@ from fanlight_schema.attributes import ActionSource, Origin, Workload
 
 _KEY = create_key("fanlight.cascade")
 
-KNOWN_TRACES = 10_000  # traces outside any action whose user was set; the oldest are forgotten first
+KNOWN_ACTIONS = 10_000  # kept though no span of theirs is open; the oldest are forgotten first
 
 
 class Action:
@@ -90,7 +90,10 @@ def cascade_in(context: Context) -> Cascade | None:
         return None
     from fanlight._baggage import cascade_from_members
 
-    return cascade_from_members(baggage.get_all(context))
+    cascade = cascade_from_members(baggage.get_all(context))
+    if cascade is not None:
+        _keep(cascade.action)  # nothing else does until its first span
+    return cascade
 
 
 def current_cascade() -> Cascade | None:
@@ -131,8 +134,8 @@ def here() -> Context:
 
 # Actions alive in this process, so that a carrier() taken and resumed in one process shares one record.
 _live: weakref.WeakValueDictionary[str, Action] = weakref.WeakValueDictionary()
-# Traces outside any action whose user or session was set.
-_known_traces: OrderedDict[str, Action] = OrderedDict()
+# Received as baggage, or a trace outside any action whose user was set: nothing else holds these.
+_known: OrderedDict[str, Action] = OrderedDict()
 
 
 def remember(action: Action) -> Action:
@@ -147,16 +150,21 @@ def live_action(action_id: str) -> Action | None:
 
 def inferred_action(trace_id: str) -> Action:
     """The action of a call or step outside any: its trace, without a name."""
-    known = _known_traces.get(trace_id)
+    known = _known.get(trace_id)
     return known if known is not None else Action(trace_id, source="inferred")
 
 
 def _remember_trace(trace_id: str) -> Action:
-    action = _known_traces.setdefault(trace_id, Action(trace_id, source="inferred"))
-    if len(_known_traces) > KNOWN_TRACES:
+    return _keep(Action(trace_id, source="inferred"))
+
+
+def _keep(action: Action) -> Action:
+    """The record of this id that is known already, else this one, known from now on."""
+    known = _known.setdefault(action.id, action)
+    if len(_known) > KNOWN_ACTIONS:
         with suppress(KeyError):
-            _known_traces.popitem(last=False)
-    return action
+            _known.popitem(last=False)
+    return known
 
 
 def action_here() -> Action | None:
@@ -172,4 +180,4 @@ def action_here() -> Action | None:
 
 def forget() -> None:
     """Know no trace, as at the start: for tests."""
-    _known_traces.clear()
+    _known.clear()
