@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 
 MAX_GROUP_ROWS: Final = 20_000  # about 50 MiB of Python objects at 30 attributes a span
 # While inserts follow each other the next one waits this long for company: at most ten parts a second.
+# Where senders come together it waits as long as the last insert took, since each costs the views on the
+# table a fixed time (measured: 0.19 s of CPU for one row, 0.23 s for 2,000).
 LINGER_S: Final = 0.1
+MAX_LINGER_S: Final = 1.0
 LINGER_AFTER_S: Final = 1.0  # an insert after a longer pause does not wait
 QUEUE_LIMIT_BYTES: Final = 64 * 2**20  # inflated bodies that are being read, decoded or written
 
@@ -75,7 +78,8 @@ class GroupWriter:
         self._changed = threading.Condition()
         self._closing = False
         self._last_insert_at = 0.0
-        self.counts: Counter[str] = Counter()
+        self._next_linger_s = linger_s
+        self.counts = Counter({"inserts": 0, "requests": 0, "spans_stored": 0, "spans_not_storable": 0})
         self._inserter = ThreadPoolExecutor(1, "fanlight-insert")
         self._thread = threading.Thread(target=self._run, name="fanlight-writer", daemon=True)
         self._thread.start()
@@ -101,14 +105,17 @@ class GroupWriter:
 
     def _run(self) -> None:
         while group := self._next_group():
+            began = time.monotonic()
             self._write(group)
             self._last_insert_at = time.monotonic()
+            took_s = self._last_insert_at - began if len(group) > 1 else 0.0
+            self._next_linger_s = min(MAX_LINGER_S, max(self._linger_s, took_s))
 
     def _next_group(self) -> list[_Waiting]:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closing)
             if time.monotonic() - self._last_insert_at < LINGER_AFTER_S:
-                self._changed.wait_for(self._is_enough, timeout=self._linger_s)
+                self._changed.wait_for(self._is_enough, timeout=self._next_linger_s)
             return self._take()
 
     def _is_enough(self) -> bool:
