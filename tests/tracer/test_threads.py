@@ -1,0 +1,110 @@
+"""Calls in threads that an action started belong to it; other threads stay as they are."""
+
+import asyncio
+import concurrent.futures
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import openai
+import pytest
+from opentelemetry import context
+
+import fanlight
+from fanlight import patches
+from fanlight.testing import Captured
+from mock_provider import Provider
+from sdk_drivers import MESSAGES
+
+ASK: Any = {"model": "m", "messages": MESSAGES}
+THREE = [("answer", ["chat m", "chat m", "chat m"])]
+
+
+def shapes(captured: Captured) -> list[object]:
+    return [tree.shape() for tree in captured.trees()]
+
+
+def test_calls_in_a_thread_pool_are_siblings(provider: Provider, captured: Captured) -> None:
+    with (
+        openai.OpenAI(base_url=provider.scenario(), api_key="k") as client,
+        ThreadPoolExecutor(3) as pool,
+        fanlight.action("answer"),
+    ):
+        list(pool.map(lambda _: client.chat.completions.create(**ASK), range(3)))
+    assert shapes(captured) == THREE
+
+
+def test_calls_in_threads_are_siblings(provider: Provider, captured: Captured) -> None:
+    with openai.OpenAI(base_url=provider.scenario(), api_key="k") as client, fanlight.action("answer"):
+        threads = [threading.Thread(target=client.chat.completions.create, kwargs=ASK) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert shapes(captured) == THREE
+
+
+async def test_calls_in_an_executor_are_siblings(provider: Provider, captured: Captured) -> None:
+    loop = asyncio.get_running_loop()
+    with openai.OpenAI(base_url=provider.scenario(), api_key="k") as client, fanlight.action("answer"):
+        calls = (loop.run_in_executor(None, lambda: client.chat.completions.create(**ASK)) for _ in range(3))
+        await asyncio.gather(*calls)
+    assert shapes(captured) == THREE
+
+
+def test_a_pool_forgets_the_action_that_made_it_start_its_threads(captured: Captured) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with fanlight.action("first"):
+            pool.submit(lambda: fanlight.tool("of the first").__enter__()).result()
+        assert pool.submit(lambda: dict(context.get_current())).result() == {}
+
+
+def test_a_subclass_that_runs_by_itself_is_in_its_action(captured: Captured) -> None:
+    class Worker(threading.Thread):
+        def run(self) -> None:
+            with fanlight.tool("search"):
+                pass
+
+    with fanlight.action("answer"):
+        worker = Worker()
+        worker.start()
+        worker.join()
+    assert shapes(captured) == [("answer", ["execute_tool search"])]
+    assert "run" not in vars(worker)
+
+
+def test_outside_any_action_threads_are_untouched(captured: Captured) -> None:
+    submitted = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+            future = super().submit(function, *args, **kwargs)
+            submitted.append(function)
+            return future
+
+    with Pool(1) as pool:
+        assert pool.submit(max, 1, 2).result() == 2
+    assert submitted == [max]
+    thread = threading.Thread(target=print, kwargs={"end": ""})
+    thread.start()
+    thread.join()
+    with pytest.raises(RuntimeError, match="threads can only be started once"):
+        thread.start()
+
+
+def test_errors_and_results_pass(captured: Captured) -> None:
+    with ThreadPoolExecutor(1) as pool, fanlight.action("answer"):
+        assert pool.submit(max, 1, 2).result() == 2
+        with pytest.raises(ZeroDivisionError):
+            pool.submit(lambda: 1 / 0).result()
+
+
+def test_nothing_is_left_of_it() -> None:
+    before = vars(threading.Thread)["start"], vars(concurrent.futures.ThreadPoolExecutor)["submit"]
+    patches.install_all()
+    assert before[0] is not vars(threading.Thread)["start"]
+    patches.uninstall_all()
+    assert before == (
+        vars(threading.Thread)["start"],
+        vars(concurrent.futures.ThreadPoolExecutor)["submit"],
+    )
