@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-SQL_TOKEN_FILE: Final = "sql-token"
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
 
 

@@ -57,7 +57,7 @@ def _serve(config: UpConfig, say: Say) -> None:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listen(config))
         config = _with_real_port(config, listener)
-        store = stack.enter_context(_open(config, say))
+        store = stack.enter_context(_open(config))
         service = _build(config, store, sender_token, stack)
         for line in _greeting(config, store):
             say(line)
@@ -94,7 +94,7 @@ def _with_real_port(config: UpConfig, listener: socket.socket) -> UpConfig:
 
 
 @contextlib.contextmanager
-def _open(config: UpConfig, say: Say) -> Iterator[Store]:
+def _open(config: UpConfig) -> Iterator[Store]:
     with open_store(config.store) as store:
         migrate.apply(store)
         yield store
