@@ -47,6 +47,13 @@ def test_a_caret_counts_characters_where_clickhouse_counts_bytes() -> None:
     assert mark.index("^") == line.index("FRM")
 
 
+def test_what_a_server_s_client_puts_before_the_message_is_left_out() -> None:
+    said = (
+        "Received ClickHouse exception, code: 60, server response: Code: 60. DB::Exception: Unknown table x"
+    )
+    assert caret.shorten(said) == "Unknown table x"
+
+
 def test_a_message_without_a_position_is_shown_alone() -> None:
     assert (
         caret.explain("Code: 241. DB::Exception: Memory limit exceeded", "SELECT 1")

@@ -147,3 +147,6 @@ def test_schema_is_applied_once_and_a_folder_is_read_without_an_up(tmp_path: Pat
     assert (status.returncode, "pending" in status.stdout) == (0, False)
     answer = run_cli("sql", "SELECT count() AS n FROM actions", "-f", "json", folder=tmp_path)
     assert json.loads(answer.stdout) == [{"n": 0}]
+    dropped = run_cli("sql", "DROP VIEW actions", folder=tmp_path)
+    assert (dropped.returncode, dropped.stderr.count("\n")) == (1, 1)
+    assert "readonly" in dropped.stderr

@@ -5,7 +5,9 @@ import re
 _POSITION = re.compile(r"failed at position (\d+)")
 _ECHO = re.compile(r"(\(line \d+, col \d+\)): .*?(?=\. Expected|\. Unmatched|\. \.|\. \(|$)", re.DOTALL)
 _NAME = re.compile(r"(?:identifier|function|table|column|database|name) [`'\"]?([\w.]+)", re.IGNORECASE)
-_PREFIX = re.compile(r"^(?:Code: \d+\. )?DB::Exception: ")
+_PREFIX = re.compile(  # of the embedded engine, and what clickhouse-connect puts before a server's message
+    r"^(?:Received ClickHouse exception, code: \d+, server response: )?(?:Code: \d+\. )?DB::Exception: "
+)
 MAX_EXPECTED = 8  # of the tokens that ClickHouse would have taken, of which it may list a hundred
 
 

@@ -15,6 +15,7 @@ from fanlight_schema.store import QueryError, StoreError, open_store
 DATA_FOLDER = DEFAULT_FOLDER
 MISSING_NAME = frozenset({47, 60, 81})  # ClickHouse: unknown identifier, table, database
 FIX = "run `fanlight schema apply`, or restart the up that holds it"
+READ_ONLY = {"readonly": 1}  # a command that reads never changes a store, whatever the statement
 UP_SCHEMES = ("http://", "https://")
 UP_URL = f"http://{DEFAULT_LISTEN}"
 
@@ -82,7 +83,7 @@ def store_url(text: str) -> str:
 
 
 class DirectReader:
-    """Reads a store that is opened in this process."""
+    """Reads a store that is opened in this process, and changes nothing in it."""
 
     def __init__(self, url: str) -> None:
         folder = Path(url.removeprefix("chdb://"))
@@ -95,7 +96,7 @@ class DirectReader:
         self.shown = self._store.url
 
     def query_bytes(self, sql: str, output_format: str) -> bytes:
-        return self._store.query_bytes(sql, output_format)
+        return self._store.query_bytes(sql, output_format, READ_ONLY)
 
     def close(self) -> None:
         self._store.close()
