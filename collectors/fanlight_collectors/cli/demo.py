@@ -198,6 +198,6 @@ def _say_what_next(console: Console, data: Path | None) -> None:
         (f"fanlight up{where}", "the collector again, with this data"),
         ("fanlight stats --by model", "also by action, user, agent, hour, region"),
         ("fanlight run -- python my_agent.py", "a program of yours, unchanged"),
-        ("fanlight demo --real --model NAME", "this agent on OPENAI_BASE_URL, OPENAI_API_KEY"),
+        ("fanlight demo --real --model NAME", "with your OPENAI_BASE_URL, OPENAI_API_KEY"),
     ):
         console.print(Text(f"{command:<36}", style="cyan").append(meaning, style="dim"))
