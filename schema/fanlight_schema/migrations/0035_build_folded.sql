@@ -1,4 +1,5 @@
--- build_folded: one row per model call with its requests, and one per trace with the spans that are part of no call.
+-- build_folded: one row per model call with its requests, and one per trace with the spans that are part of no call. `head` is the span that
+-- speaks for the action, as text that sorts by what makes a span the root; the rest are values with their turn.
 CREATE OR REPLACE VIEW build_folded AS
 WITH
     toFixedString('', 16) AS none,
@@ -9,7 +10,7 @@ WITH
             trace_id,
             class,
             call,
-            anyIf(span, part = 'self') AS self,
+            groupArrayIf(span, part = 'self')[1] AS self,
             groupArrayIf(span, part = 'request') AS sent,
             countIf(part = 'self') > 0 AS has_self,
             countIf(part = 'wrapper') > 0 AS is_wrapper,
@@ -23,16 +24,30 @@ WITH
             maxIf(steps, is_span) AS deepest,
             minIf(span.start_ns, is_span) AS first_ns,
             maxIf(span.end_ns, is_span) AS last_ns,
-            argMinIf(span, (distance, turn), is_span) AS head,
-            minIf((distance, turn), is_span) AS head_turn,
+            minIf(
+                concat(
+                    toString(distance), turn, leftPad(hex(span.end_ns), 16, '0'),
+                    arrayStringConcat(
+                        arrayMap(
+                            value -> replaceAll(value, '\0', ''),
+                            [
+                                toString(span.action_name), toString(span.action_source), toString(span.origin), toString(span.workload),
+                                span.user_id, span.session_id, hex(span.parent_action_id), toString(span.service), toString(span.region)
+                            ]
+                        ),
+                        '\0'
+                    )
+                ),
+                is_span
+            ) AS head,
             groupUniqArrayIf(span.user_id, is_span AND span.user_id != '') AS user_ids,
-            minIf((turn, span.user_id), is_span AND span.user_id != '') AS first_user,
-            minIf((turn, span.session_id), is_span AND span.session_id != '') AS first_session,
-            minIf((turn, toString(span.action_name)), is_span AND span.action_name != '') AS first_name,
-            minIf((turn, toString(span.origin)), is_span AND span.origin != '') AS first_origin,
-            minIf((turn, toString(span.action_source)), is_span AND span.action_source != '') AS first_source,
-            minIf((turn, toString(span.workload)), is_span AND span.workload != '') AS first_workload,
-            minIf((turn, span.parent_action_id), is_span AND span.parent_action_id != none) AS first_parent,
+            minIf(concat(turn, span.user_id), is_span AND span.user_id != '') AS first_user,
+            minIf(concat(turn, span.session_id), is_span AND span.session_id != '') AS first_session,
+            minIf(concat(turn, span.action_name), is_span AND span.action_name != '') AS first_name,
+            minIf(concat(turn, span.origin), is_span AND span.origin != '') AS first_origin,
+            minIf(concat(turn, span.action_source), is_span AND span.action_source != '') AS first_source,
+            minIf(concat(turn, span.workload), is_span AND span.workload != '') AS first_workload,
+            minIf(concat(turn, hex(span.parent_action_id)), is_span AND span.parent_action_id != none) AS first_parent,
             countIf(is_span AND span.action_source = 'declared') AS declarations
         FROM build_members
         GROUP BY action, trace_id, class, call
@@ -46,7 +61,7 @@ WITH
         FROM folded
     )
 SELECT
-    *,
+    * EXCEPT self,
     is_call AND shown.role = 'usage' AS is_usage,
     if(class = 2, first_ns, shown.start_ns) AS call_start_ns,
     if(class = 2, last_ns, shown.end_ns) AS call_end_ns,

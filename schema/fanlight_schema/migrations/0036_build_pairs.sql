@@ -3,24 +3,33 @@
 -- Two spans beside each other describe one call if they come from two libraries, overlap in time, and have the same
 -- response id; or, where one of them has none, the same model and the same tokens, or unknown tokens and one within
 -- the other. The one that was observed at the wire counts, else the one with a response id.
+-- Spans whose neighbours are all of their own library are compared with none.
 -- Logfire writes a span when a stream begins and a log record with its usage when it ends: the record belongs to the
 -- last stream that began before it.
 CREATE OR REPLACE VIEW build_pairs AS
 WITH
+    siblings AS
+    (
+        SELECT
+            *,
+            min(detail.3) OVER side_by_side != max(detail.3) OVER side_by_side AS has_company
+        FROM build_folded
+        WINDOW side_by_side AS (PARTITION BY action, trace_id, is_call AND NOT is_usage, shown.parent_id)
+    ),
     neighbours AS
     (
         SELECT
             *,
             if(is_usage, call_start_ns - toInt64(shown.record_duration_ns), call_end_ns) AS stream_ns,
             is_usage OR (is_call AND isNull(shown.input_tokens) AND NOT shown.is_error AND startsWith(shown.scope, 'logfire')) AS may_stream,
-            groupArray((
+            groupArrayIf((
                 detail, call_start_ns, call_end_ns, shown.response_id, call_model, toString(shown.request_model),
                 shown.input_tokens, shown.output_tokens, shown.cached_tokens
-            )) OVER (
-                PARTITION BY action, trace_id, is_call AND NOT is_usage, shown.parent_id
+            ), has_company) OVER (
+                PARTITION BY action, trace_id, is_call AND NOT is_usage, shown.parent_id, if(has_company, 0, call)
                 ORDER BY call_start_ns, call ROWS BETWEEN 8 PRECEDING AND 8 FOLLOWING
             ) AS beside
-        FROM build_folded
+        FROM siblings
     ),
     compared AS
     (
