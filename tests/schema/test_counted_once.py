@@ -152,3 +152,28 @@ def test_every_column_of_the_public_views_says_what_it_is(store: Store) -> None:
     for view in (*views, "gpu_demand_by_user", "gpu_demand_hourly"):
         silent = [row[0] for row in store.query(f"DESCRIBE TABLE {view}").rows if not row[4]]
         assert silent == [], view
+
+
+def test_a_build_that_was_cut_off_before_its_end_is_done_again(store: Store) -> None:
+    for view in (refresh.PICK, refresh.BUILD):
+        store.command(f"SYSTEM STOP VIEW {view}")
+    trace = Trace()
+    trace.span(trace.span(0), LLM | {"llm.token_count.prompt": "10"})
+    store.insert("otel_traces", otlp_json.columns(trace.rows))
+    # A build is opened, and of its rows only a wrong one is written before the end.
+    store.command(
+        "INSERT INTO picked SELECT toUnixTimestamp64Micro(now64(6)), trace_id, mark, now() FROM touched"
+        " GROUP BY trace_id, mark HAVING sum(sign) > 0"
+    )
+    store.command(
+        "INSERT INTO cascades (action_id, started_at, build, user_id)"
+        f" SELECT unhex('{trace.id}'), fromUnixTimestamp64Nano({START_NS}), max(build) + 1, 'nobody'"
+        " FROM picked"
+    )
+    for view in (refresh.PICK, refresh.BUILD):
+        store.command(f"SYSTEM START VIEW {view}")
+    assert refresh.pending_traces(store) == 1
+    trace.rows.clear()
+    trace.span(0, {"user.id": "u-1"}, SpanId=f"{3:016x}")
+    assert trace.counted(store, "model_calls, input_tokens, spans, user_id") == [(1, 10, 3, "u-1")]
+    assert refresh.pending_traces(store) == 0
