@@ -78,7 +78,7 @@ def child_environment(given: Environment | None) -> Environment | None:
     """The environment for a child instead of `given` (None: this process's); None to leave it alone."""
     if given is not None and not isinstance(given, Mapping):
         return None
-    base: Environment = dict(os.environ) if given is None else given
+    base: Environment = dict(os.environ if given is None else given)
     added = {**_action_variables(base), **(_set_up(base, clean=given is not None))}
     return {**base, **added} if added else None
 
