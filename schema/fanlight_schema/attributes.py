@@ -59,6 +59,7 @@ ERROR_TYPE: Final = "error.type"
 WIRE: Final = "fanlight.wire"  # true: requests are observed, so none seen means none was sent
 REQUESTS: Final = "fanlight.requests"  # int; physical requests that a call took
 REQUEST_OUTCOME: Final = "fanlight.request.outcome"  # RequestOutcome of a request, and of a call that took one
+GATEWAY_CACHE_HIT: Final = "fanlight.gateway.cache_hit"  # true: a gateway answered from its cache, no GPU worked
 USAGE_SOURCE: Final = "fanlight.usage.source"  # UsageSource
 INPUTS: Final = "fanlight.inputs"  # int; sequences in one embeddings request
 CHUNKS: Final = "fanlight.stream.chunks"  # int; stream events that carried content
