@@ -73,5 +73,5 @@ def code(name: Name) -> int:
 
 
 def _rows(file_name: str) -> list[dict[str, str]]:
-    text = resources.files(__package__).joinpath(file_name).read_text()
+    text = resources.files(__name__).joinpath(file_name).read_text()
     return list(csv.DictReader(text.splitlines()))
