@@ -1,6 +1,6 @@
 """Plays recorded sessions through the real OpenAI SDK, traced by fanlight.
 
-    OPENAI_BASE_URL=... OTEL_EXPORTER_OTLP_ENDPOINT=... python tests/support/replay_agents.py threads DIR ID...
+    OPENAI_BASE_URL=... OTEL_EXPORTER_OTLP_ENDPOINT=... python replay_agents.py threads DIR ID...
 
 An action of the recording is a `fanlight.action`, a sub-agent an `agent`, a call that stopped for tools is
 followed by one `tool` (the recording has no number of tools per call). Sub-agents that follow one another run
@@ -21,11 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fanlight.openai import OpenAI
 from openai import AsyncOpenAI
 
 import fanlight
 import weka
+from fanlight.openai import OpenAI
 
 ACTION_NAME = "user_turn"
 TOOL_NAME = "recorded_tool"
