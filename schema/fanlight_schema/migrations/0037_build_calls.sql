@@ -28,7 +28,7 @@ WITH
             if(request_count = 0, 0, countEqual(outcomes, 'cut')) AS cut,
             greatest(toInt64(request_count) - toInt64(length(arrayFilter(outcome -> outcome != 'lost', outcomes))), 0) AS lost,
             toFloat64(input) AS i,
-            toFloat64(least(cached, input)) AS c,
+            toFloat64(if(isNull(cached), NULL, least(cached, input))) AS c,
             toFloat64(if(match(shown.operation, '(?i)embed'), coalesce(output, 0), output)) AS o,
             toFloat64(greatest(coalesce(shown.inputs, 1), 1)) AS sequences,
             toFloat64(greatest(coalesce(shown.choices, 1), 1)) AS answers
