@@ -17,7 +17,13 @@ SELECT SpanId AS id, ParentSpanId AS parent, SpanName AS name, SpanAttributes['f
     SpanAttributes['fanlight.requests'] AS requests, SpanAttributes['http.response.status_code'] AS status
 FROM otel_traces WHERE SpanAttributes['fanlight.action.id'] = '{action_id}' ORDER BY Timestamp
 """
-COLOURS = {"action": "#334155", "agent": "#6366f1", "tool": "#94a3b8", "call": "#f59e0b", "request": "#fcd34d"}
+COLOURS = {
+    "action": "#334155",
+    "agent": "#6366f1",
+    "tool": "#94a3b8",
+    "call": "#f59e0b",
+    "request": "#fcd34d",
+}
 FAILED = "#dc2626"
 ROW_PX, LABEL_PX, WIDTH_PX, TOP_PX = 17, 300, 980, 44
 

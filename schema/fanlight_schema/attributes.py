@@ -16,17 +16,17 @@ RequestOutcome: TypeAlias = Literal["answered", "refused", "unknown"]
 UsageSource: TypeAlias = Literal["reported", "counted", "estimated"]
 
 # On every span of a cascade, so that no row has to wait for another.
-ACTION_ID: Final = "fanlight.action.id"  # 32 lower-case hex digits; the trace id where the action starts the trace
+ACTION_ID: Final = "fanlight.action.id"  # 32 hex digits; the trace id where the action starts the trace
 ACTION_NAME: Final = "fanlight.action.name"
 ACTION_ORIGIN: Final = "fanlight.action.origin"  # Origin
 ACTION_SOURCE: Final = "fanlight.action.source"  # ActionSource
 WORKLOAD: Final = "fanlight.workload"  # Workload
 USER_ID: Final = "user.id"
 SESSION_ID: Final = "session.id"
-HOP: Final = "fanlight.hop"  # int; steps above this span in its action: 0 for the root and for calls directly under it
+HOP: Final = "fanlight.hop"  # int; steps above this span in its action; 0 at the root
 
 ROLE: Final = "fanlight.role"  # SpanRole: what this span is; only fanlight's own spans have it
-PARENT_ACTION_ID: Final = "fanlight.action.parent_id"  # on an action's root span, if it was begun inside another
+PARENT_ACTION_ID: Final = "fanlight.action.parent_id"  # on a root span begun inside another action
 
 # Agents and tools.
 OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -58,10 +58,10 @@ ERROR_TYPE: Final = "error.type"
 
 WIRE: Final = "fanlight.wire"  # true: requests are observed, so none seen means none was sent
 REQUESTS: Final = "fanlight.requests"  # int; physical requests that a call took
-REQUEST_OUTCOME: Final = "fanlight.request.outcome"  # RequestOutcome of a request, and of a call that took one
+REQUEST_OUTCOME: Final = "fanlight.request.outcome"  # RequestOutcome; on calls that took one request too
 GATEWAY_CACHE_HIT: Final = "fanlight.gateway.cache_hit"  # true: from a gateway's cache, no GPU worked
 USAGE_SOURCE: Final = "fanlight.usage.source"  # UsageSource
 INPUTS: Final = "fanlight.inputs"  # int; sequences in one embeddings request
 CHUNKS: Final = "fanlight.stream.chunks"  # int; stream events that carried content
-STREAM_END: Final = "fanlight.stream.end"  # how a stream ended: completed | closed | cut | cancelled | abandoned | error
-STREAM_CONSUMER_WAIT_S: Final = "fanlight.stream.consumer_wait"  # float; seconds the consumer let the stream wait
+STREAM_END: Final = "fanlight.stream.end"  # completed | closed | cut | cancelled | abandoned | error
+STREAM_CONSUMER_WAIT_S: Final = "fanlight.stream.consumer_wait"  # float; seconds
