@@ -1,9 +1,9 @@
 """The attribute names that fanlight writes and reads, each declared once.
 
 `gen_ai.*` is from the OpenTelemetry semantic-conventions-genai repository, v0.1.0
-(https://github.com/open-telemetry/semantic-conventions-genai); `user.*`, `session.*`, `http.*`, `server.*` and
-`error.*` from https://opentelemetry.io/docs/specs/semconv/; `fanlight.*` is ours. The names that other tracers
-use for the same things are in `fanlight_schema.dialects`.
+(https://github.com/open-telemetry/semantic-conventions-genai); `user.*`, `session.*`, `http.*`, `server.*`
+and `error.*` from https://opentelemetry.io/docs/specs/semconv/; `fanlight.*` is ours. The names that other
+tracers use for the same things are in `fanlight_schema.dialects`.
 """
 
 from typing import Final, Literal, TypeAlias
