@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,39 @@ def test_a_program_that_a_program_starts_is_below_the_step_that_started_it(
     (asked,) = provider.truth(url)
     agent = Node("invoke_agent sub-agent", below=(Node("invoke_agent b", below=(plain_call(asked),)),))
     assert described_spans(collector.spans) == [Node("answer", below=(agent,))]
+
+
+def test_a_client_that_is_imported_in_a_thread_is_the_actions(
+    collector: OtlpReceiver, provider: Provider, tmp_path: Path
+) -> None:
+    child = "from concurrent.futures import ThreadPoolExecutor\ndef work(_):\n"
+    child += textwrap.indent(NO_SET_UP, "    ")
+    child += "pool = ThreadPoolExecutor(3)\nlist(pool.map(work, range(3)))\n"
+    url = provider.scenario()
+    run_parent(STARTS["run"], "import sys\n" + child, tmp_path, url)
+    calls = tuple(plain_call(asked) for asked in provider.truth(url))
+    assert len(calls) == 3
+    assert described_spans(collector.spans) == [Node("answer", below=calls)]
+
+
+def test_a_python_without_fanlight_runs_as_ever(tmp_path: Path) -> None:
+    (tmp_path / "httpx.py").write_text("print('its own')\n")
+    python = str(Path(sys.base_prefix, "bin", "python3"))
+    auto = str(Path(next(iter(fanlight.__path__)), "_auto"))
+    environment = {"PYTHONPATH": f"{auto}{os.pathsep}{tmp_path}"}
+    for variables in (environment, {**environment, "FANLIGHT_TRACE_ON_IMPORT": "1"}):
+        done = subprocess.run(
+            [
+                str(Path(sys.base_prefix, "bin", "python3")),
+                "-s",
+                "-c",
+                "import httpx, sys; print('fanlight' in sys.modules)",
+            ],
+            env=variables,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.stdout, done.stderr) == ("its own\nFalse\n", "")
 
 
 def test_programs_are_left_alone_where_the_option_says_so(

@@ -11,6 +11,7 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
+from _thread import get_ident  # `threading` would be a start-up cost
 
 # `http.client` is under every client of the standard library; a test holds this against what is patched.
 CLIENTS = (
@@ -26,6 +27,9 @@ CLIENTS = (
 )
 
 
+_switching_on: "set[int]" = set()  # threads that are inside `_trace`, whose own imports pass
+
+
 class _FirstClient:
     """A finder that switches the tracer on before the first client is loaded, and is gone then."""
 
@@ -33,10 +37,15 @@ class _FirstClient:
     def find_spec(
         cls, fullname: str, path: object = None, target: object = None
     ) -> "importlib.machinery.ModuleSpec | None":
-        if fullname not in CLIENTS:
+        if fullname not in CLIENTS or get_ident() in _switching_on:
             return None
-        sys.meta_path.remove(cls)
-        _trace()
+        _switching_on.add(get_ident())
+        try:
+            _trace()  # a second thread waits in it for the first
+        finally:
+            _switching_on.discard(get_ident())
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(cls)
         return importlib.util.find_spec(fullname)
 
 
@@ -58,7 +67,7 @@ def _load_hidden_sitecustomize() -> None:
 
 
 def _trace() -> None:
-    with contextlib.suppress(ImportError):
+    with contextlib.suppress(Exception):  # there may be no fanlight here, or not all that it needs
         import fanlight
 
         fanlight.instrument()

@@ -53,7 +53,7 @@ def _prepare(thread: Any, context: Context) -> None:
 
     Below `run`, which subclasses override, and where no frame of ours is in a traceback.
     """
-    if hasattr(thread, "_context"):  # Python 3.14: a thread has a context of its own
+    if sys.version_info >= (3, 14):  # a thread has a context of its own
         _give_context(thread, context)
         return
     if thread._started.is_set():
