@@ -130,12 +130,7 @@ def test_a_python_without_fanlight_runs_as_ever(tmp_path: Path) -> None:
     environment = {"PYTHONPATH": f"{auto}{os.pathsep}{tmp_path}"}
     for variables in (environment, {**environment, "FANLIGHT_TRACE_ON_IMPORT": "1"}):
         done = subprocess.run(
-            [
-                str(Path(sys.base_prefix, "bin", "python3")),
-                "-s",
-                "-c",
-                "import httpx, sys; print('fanlight' in sys.modules)",
-            ],
+            [python, "-s", "-c", "import httpx, sys; print('fanlight' in sys.modules)"],
             env=variables,
             capture_output=True,
             text=True,
