@@ -147,6 +147,14 @@ def test_a_trace_that_learns_its_action_late_leaves_nothing_behind(store: Store)
     assert found.rows == [(1, 10, 3)]
 
 
+def test_ids_of_calls_are_written_out_with_their_leading_zeros(store: Store) -> None:
+    trace = Trace()
+    call = trace.span(trace.span(0), LLM)
+    trace.counted(store, "model_calls")
+    found = store.query(f"SELECT span_id, parent_span_id FROM model_calls WHERE trace_id = '{trace.id}'").rows
+    assert found == [(f"{call:016x}", f"{1:016x}")]
+
+
 def test_every_column_of_the_public_views_says_what_it_is(store: Store) -> None:
     views = ("model_calls", "actions", "fanout_by_action", "fanout_by_user", "fanout_hourly")
     for view in (*views, "gpu_demand_by_user", "gpu_demand_hourly"):

@@ -49,8 +49,8 @@ AS
 SELECT
     lower(hex(call.action_id)) AS action_id,
     lower(hex(call.trace)) AS trace_id,
-    lower(hex(call.id)) AS span_id,
-    if(call.parent = 0, '', lower(hex(call.parent))) AS parent_span_id,
+    leftPad(lower(hex(call.id)), 16, '0') AS span_id,
+    if(call.parent = 0, '', leftPad(lower(hex(call.parent)), 16, '0')) AS parent_span_id,
     toString(call.action_name) AS action_name,
     toString(call.origin) AS origin,
     toString(call.workload) AS workload,
