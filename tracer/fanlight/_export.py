@@ -25,6 +25,7 @@ from opentelemetry.context import (
 )
 
 from fanlight._current import detach
+from fanlight._finalisers import catch_up
 from fanlight._guard import guard
 from fanlight._otlp import encode_request, encode_span
 
@@ -180,6 +181,7 @@ class ExportSink:
             with suppress(Empty):
                 drain = wake.get(timeout=self._pause_s())
             self._woken = False
+            catch_up()
             with guard("export.send"):
                 if drain is None:
                     self._send_all()

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from opentelemetry import trace
 
-from fanlight import _guard
+from fanlight import _finalisers, _guard
 from fanlight._config import Config, read_config
 from fanlight._exits import ExitHook
 from fanlight._export import ExportSink
@@ -86,6 +86,7 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
         _use_provider(tracer_provider)
     if export and config.exports:
         _start_export(config)
+    _finalisers.watch()
     runtime.on = True
 
 
@@ -133,6 +134,7 @@ def flush(timeout_s: float = 5) -> bool:
 
     Blocks the calling thread (in async code: `await asyncio.to_thread(fanlight.flush)`).
     """
+    _finalisers.catch_up()
     with guard("instrument.flush"):
         return runtime.sink is None or runtime.sink.flush(timeout_s)
     return False
@@ -150,10 +152,12 @@ def shutdown(timeout_s: float | None = None) -> bool:
 
     Runs by itself when the process exits normally. True if nothing was lost.
     """
+    _finalisers.catch_up()
     _end_open_calls()
     with _lock:
         sink, limit_s = runtime.sink, runtime.shutdown_timeout_s
         runtime.reset()
+        _finalisers.unwatch()
     with guard("instrument.shutdown"):
         return sink is None or sink.shutdown(limit_s if timeout_s is None else timeout_s)
     return False

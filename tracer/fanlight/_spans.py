@@ -31,6 +31,7 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from fanlight._cascade import Cascade, cascade_in, current_cascade, here, inferred_action, with_cascade
+from fanlight._finalisers import catch_up, in_collector, put_off, waiting
 from fanlight._guard import guard
 from fanlight._runtime import runtime
 from fanlight._twin import Twin, end_twin, exported_by_app, start_twin
@@ -121,8 +122,14 @@ class LiveSpan(trace.Span):
         self.ended = True
         if self.inert or self.generation != runtime.fork_generation:
             return
+        self.end_time_ns = time.time_ns() if end_time is None else end_time
+        if in_collector():
+            put_off(self._deliver)
+        else:
+            self._deliver()
+
+    def _deliver(self) -> None:
         with _ending:
-            self.end_time_ns = time.time_ns() if end_time is None else end_time
             _stamp_action(self)
             if runtime.sink is not None and not exported_by_app(self):
                 runtime.sink.accept(self)
@@ -193,6 +200,8 @@ def start_span(
     Outside any action the span's trace is its action, marked as inferred. While fanlight is off the span is
     inert and its context is the parent's. Never raises.
     """
+    if waiting():
+        catch_up()
     context = here() if parent is None else parent
     span = LiveSpan(
         name, role, kind, attributes, time.time_ns() if start_time_ns is None else start_time_ns, context

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
+from fanlight import _finalisers
 from fanlight._runtime import runtime
 from fanlight._spans import LiveSpan
 
@@ -68,11 +69,16 @@ def _freeze(span: LiveSpan) -> EndedSpan:
     )
 
 
-@dataclass(slots=True)
 class Captured:
     """What was recorded so far, in the order in which it ended."""
 
-    spans: list[EndedSpan] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._spans: list[EndedSpan] = []
+
+    @property
+    def spans(self) -> list[EndedSpan]:
+        _finalisers.catch_up()
+        return self._spans
 
     def named(self, name: str) -> EndedSpan:
         """The one span with this name; AssertionError if there is none or more than one."""
@@ -98,7 +104,7 @@ class Captured:
     # The Sink protocol.
 
     def accept(self, span: LiveSpan) -> None:
-        self.spans.append(_freeze(span))
+        self._spans.append(_freeze(span))
 
     def flush(self, timeout_s: float) -> bool:
         return True
@@ -107,7 +113,7 @@ class Captured:
         return True
 
     def after_fork(self) -> None:
-        self.spans.clear()
+        self._spans.clear()
 
 
 @contextmanager
@@ -116,7 +122,10 @@ def capture() -> Iterator[Captured]:
     captured = Captured()
     before = runtime.on, runtime.sink
     runtime.on, runtime.sink = True, captured
+    _finalisers.watch()
     try:
         yield captured
     finally:
         runtime.on, runtime.sink = before
+        if not runtime.on:
+            _finalisers.unwatch()

@@ -7,12 +7,14 @@ stream's long after.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable
 
 from opentelemetry.trace import SpanKind
 
+from fanlight._finalisers import in_collector, put_off
 from fanlight._guard import guarded
 from fanlight._spans import error_type_of, start_span
 from fanlight.capture.body import AnswerReader, reader_for
@@ -226,6 +228,9 @@ def end_open_calls() -> None:
 
 @guarded
 def _end(call: Call) -> None:
+    if in_collector():
+        put_off(functools.partial(_end, call))
+        return
     if open_calls.pop(id(call), None) is None:
         return
     span, requests = call.span, call.requests
