@@ -105,6 +105,37 @@ def test_a_worker_that_alone_is_traced_loses_nothing_at_its_end(
     assert described_spans(collector.spans) == [plain_call(asked) for asked in provider.truth(url, expect=1)]
 
 
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_a_thread_that_outlives_a_workers_function_is_waited_for(
+    collector: OtlpReceiver, provider: Provider, tmp_path: Path, method: str
+) -> None:
+    url = provider.scenario()
+    run_program(
+        """
+        import concurrent.futures, multiprocessing, threading, time, fanlight
+        def later():
+            time.sleep(0.3)
+            ask()
+        executor = concurrent.futures.ThreadPoolExecutor(1)
+        def work():
+            threading.Thread(target=later).start()
+            executor.submit(later)
+        if __name__ == "__main__":
+            fanlight.instrument()
+            with fanlight.action("answer"):
+                worker = multiprocessing.get_context(sys.argv[1]).Process(target=work)
+                worker.start(); worker.join()
+                assert worker.exitcode == 0
+        """,
+        tmp_path,
+        method,
+        BASE_URL=url,
+    )
+    calls = tuple(plain_call(asked) for asked in provider.truth(url))
+    assert len(calls) == 2
+    assert described_spans(collector.spans) == [Node("answer", below=calls)]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_pool_made_in_an_action_does_not_keep_it(
     collector: OtlpReceiver, provider: Provider, tmp_path: Path, method: str

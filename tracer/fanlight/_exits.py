@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 AFTER_ALL_OTHERS = -100  # multiprocessing runs finalisers from the highest priority to the lowest
@@ -34,7 +35,25 @@ class ExitHook:
     def _finalise_in_worker(self) -> None:
         from multiprocessing import util
 
-        util.Finalize(None, self._function, exitpriority=AFTER_ALL_OTHERS)
+        util.Finalize(None, self._run_in_worker, exitpriority=AFTER_ALL_OTHERS)
+
+    def _run_in_worker(self) -> None:
+        """multiprocessing runs finalisers while other threads still work, and waits for those afterwards."""
+        if _threads_to_wait_for():
+            threading.Thread(target=self._run_last, name="fanlight-exit").start()
+        else:
+            self._function()
+
+    def _run_last(self) -> None:
+        while others := _threads_to_wait_for():
+            others[0].join()
+        self._function()
+
+
+def _threads_to_wait_for() -> list[threading.Thread]:
+    """The threads whose end multiprocessing waits for, but for the calling and the main one."""
+    not_these = (threading.current_thread(), threading.main_thread())
+    return [thread for thread in threading.enumerate() if not thread.daemon and thread not in not_these]
 
 
 def _in_running_worker() -> bool:

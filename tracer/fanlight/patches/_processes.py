@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from opentelemetry.context import Context
+
 from fanlight._carrier import headers_of
 from fanlight._guard import guard, guarded
 from fanlight._inheritance import take_over
@@ -89,7 +91,7 @@ def _same_python() -> bool:
     return executable is None or os.fsdecode(executable) == sys.executable
 
 
-def _process_task(function: Any, context: Any) -> Any:
+def _process_task(_: object, function: Any, context: Context) -> Any:
     return ProcessTask.of(function, context) if _same_python() else function
 
 
@@ -116,10 +118,11 @@ def _watch_tasks(owner: Any, thread_pool: Any, name: str) -> Hook:
     @functools.wraps(original)
     def method(pool: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
         context = carried() if hook.on else None
-        if context is not None:
-            task = ThreadTask if isinstance(pool, thread_pool) else _process_task
-            func = task(func, context)
-        return original(pool, func, *args, **kwargs)
+        if context is None:
+            return original(pool, func, *args, **kwargs)
+        in_threads = isinstance(pool, thread_pool)
+        task = ThreadTask(func, context) if in_threads else _process_task(pool, func, context)
+        return original(pool, task, *args, **kwargs)
 
     hook.put(method)
     return hook

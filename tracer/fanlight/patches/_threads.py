@@ -24,7 +24,15 @@ def patch_module(module: ModuleType) -> list[Hook]:
     """Watch every thread, or every thread pool of concurrent.futures."""
     if module.__name__ == "threading":
         return [_watch_start(module.Thread)]
-    return [watch_submit(module.ThreadPoolExecutor, ThreadTask)]
+    return [watch_submit(module.ThreadPoolExecutor, _thread_task)]
+
+
+def _thread_task(executor: Any, function: Any, context: Context) -> Any:
+    """Python 3.14's InterpreterPoolExecutor is a thread pool that pickles its functions: left as they are."""
+    others = sys.modules.get("concurrent.futures.interpreter")
+    if others is not None and isinstance(executor, others.InterpreterPoolExecutor):
+        return function
+    return ThreadTask(function, context)
 
 
 def _watch_start(owner: Any) -> Hook:
@@ -59,9 +67,11 @@ def _prepare(thread: Any, context: Context) -> None:
     if thread._started.is_set():
         return
 
+    held = [context]
+
     def begin() -> None:
         del thread._bootstrap_inner
-        attach(context)  # it ends with the thread
+        attach(held.pop())  # it ends with the thread, or sooner: this frame must not keep it
         thread._bootstrap_inner()
 
     thread._bootstrap_inner = begin
@@ -75,7 +85,7 @@ def _give_context(thread: Any, context: Context) -> None:
 
 
 def watch_submit(owner: Any, task: Any) -> Hook:
-    """Have an executor's tasks carry the action of who submits them; `task` makes one of a function."""
+    """Have an executor's tasks carry the action of who submits them; `task` makes them of functions."""
     hook = Hook(owner, "submit")
     original = hook.original
 
@@ -84,7 +94,7 @@ def watch_submit(owner: Any, task: Any) -> Hook:
         context = carried() if hook.on else None
         if context is None:
             return original(executor, fn, *args, **kwargs)
-        return call_in(EMPTY, original, executor, task(fn, context), *args, **kwargs)
+        return call_in(EMPTY, original, executor, task(executor, fn, context), *args, **kwargs)
 
     hook.put(submit)
     return hook
