@@ -69,7 +69,9 @@ def ended(span: Span) -> EndedSpan:
 
 def described_spans(spans: Iterable[Span]) -> list[Node]:
     """All that arrived, as trees in the order of their start."""
-    return described(Captured([ended(span) for span in spans]))
+    captured = Captured()
+    captured.spans.extend(map(ended, spans))
+    return described(captured)
 
 
 def traces_of_actions(spans: Sequence[Span]) -> set[str]:
