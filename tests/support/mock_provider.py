@@ -60,6 +60,7 @@ class Asked:
     input_tokens: int
     output_tokens: int
     headers: dict[str, str]
+    body_bytes: int
 
     @property
     def answered(self) -> bool:
@@ -130,6 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
                 input_tokens=reply.input_tokens if ok else 0,
                 output_tokens=output if ok else 0,
                 headers=headers,
+                body_bytes=len(raw),
             ),
         )
 

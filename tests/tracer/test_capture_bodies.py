@@ -8,8 +8,8 @@ import pytest
 from fanlight.capture import answer as answers
 from fanlight.capture.answer import Usage, read_answer, read_usage
 from fanlight.capture.endpoints import deployment_in, endpoint_of, provider_of
-from fanlight.capture.outcome import counted_usage, end_of_error, outcome_of
-from fanlight.capture.request import Asked, decode_body, read_request
+from fanlight.capture.outcome import end_of_error, outcome_of, unreported_usage
+from fanlight.capture.request import Asked, decode_body, read_request, text_bytes
 
 
 @pytest.mark.parametrize(
@@ -208,6 +208,28 @@ def test_exceptions_tell_how_it_ended() -> None:
 
 
 def test_tokens_are_counted_where_one_event_is_one_token_and_else_estimated() -> None:
-    assert counted_usage(0, 0) is None
-    assert counted_usage(10, 45) == (Usage(output_tokens=10), "counted")
-    assert counted_usage(10, 400) == (Usage(output_tokens=100), "estimated")
+    assert unreported_usage(None, 0, 0) is None
+    assert unreported_usage(None, 10, 45) == (Usage(output_tokens=10), "counted")
+    assert unreported_usage(None, 10, 400) == (Usage(output_tokens=100), "estimated")
+
+
+def test_input_that_nobody_reported_is_estimated_from_what_was_sent() -> None:
+    assert unreported_usage(402, 0, 0) == (Usage(input_tokens=100), "estimated")
+    assert unreported_usage(402, 10, 45) == (Usage(input_tokens=100, output_tokens=10), "estimated")
+
+
+@pytest.mark.parametrize(
+    ("sent", "without_files"),
+    [
+        (b"", 0),
+        (b'{"prompt":"hello"}', 18),
+        (b'{"url":"data:image/png;base64,AAAA"}', 32),
+        (b'{"a":"data:image/png;base64,AAAA","b":"data:image/png;base64,BBBB"}', 59),
+        (b'{"input_audio":{"data":"UklGRg==","format":"wav"}}', 42),
+        (b'{"input_audio":{"data": "UklGRg==","format": "wav"}}', 44),
+        (b'{"url":"data:image/png;base64,AAAA', 30),
+        (b'{"prompt":"what is \\"data\\":\\"x\\"?"}', 36),
+    ],
+)
+def test_files_in_a_request_are_no_text(sent: bytes, without_files: int) -> None:
+    assert text_bytes(sent) == without_files

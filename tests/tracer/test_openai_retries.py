@@ -9,7 +9,7 @@ import pytest
 from fanlight.testing import Captured
 from mock_provider import Asked, Fault, Provider
 from sdk_drivers import MESSAGES, AsyncDriver, Driver, SyncDriver, http_library
-from span_trees import Node, described, plain_call, tokens
+from span_trees import Node, described, estimated, plain_call, tokens
 
 QUICKLY = {"retry-after-ms": "1"}  # the SDK's own, so that a retry does not wait half a second
 FAILED = Fault(status=500, headers=QUICKLY)
@@ -46,14 +46,16 @@ def test_every_try_of_a_retried_call_is_a_child(
     create(driver, url)
     truth = provider.truth(url, expect=3)
     assert [asked.status for asked in truth] == [status, 500, 200]
-    outcome = "unknown" if status >= 500 else "refused"
+    first: dict[str, Any] = {"http": status, "outcome": "refused", "error": str(status)}
+    if status >= 500:
+        first |= {"outcome": "unknown", **estimated(truth[0])}
     assert described(captured) == [
         Node(
             "chat m",
             plain_call(truth[2]).but(requests=3, outcome=None, http=None).facts,
             below=(
-                request_node(url, 0, http=status, outcome=outcome, error=str(status)),
-                request_node(url, 1, http=500, outcome="unknown", error="500"),
+                request_node(url, 0, **first),
+                request_node(url, 1, http=500, outcome="unknown", error="500", **estimated(truth[1])),
                 answered_request(url, 2, truth[2]),
             ),
         )
@@ -87,12 +89,13 @@ def test_a_call_that_is_never_answered_fails(provider: Provider, driver: Driver,
     url = provider.scenario(FAILED)
     with pytest.raises(openai.InternalServerError):
         create(driver, url)
-    assert len(provider.truth(url, expect=3)) == 3
-    failed = {"http": 500, "outcome": "unknown", "error": "500"}
+    truth = provider.truth(url, expect=3)
+    assert len(truth) == 3
+    failed = {"http": 500, "outcome": "unknown", "error": "500", **estimated(truth[0])}
     assert described(captured) == [
         Node(
             "chat m",
-            {"model": "m", "requests": 3, "error": "InternalServerError"},
+            {"model": "m", "requests": 3, "error": "InternalServerError", **estimated(truth[0])},
             failed=True,
             below=tuple(request_node(url, number, **failed) for number in range(3)),
         )
@@ -120,9 +123,25 @@ def test_a_refused_call_is_one_failed_span(
     url = provider.scenario(Fault(status=status))
     with pytest.raises(error):
         create(driver, url, max_retries=0)
+    (truth,) = provider.truth(url, expect=1)
+    tokens = estimated(truth) if outcome == "unknown" else {}  # refused: no model read anything
     assert described(captured) == [
-        Node("chat m").but(model="m", requests=1, http=status, outcome=outcome, error=error.__name__)
+        Node("chat m").but(
+            model="m", requests=1, http=status, outcome=outcome, error=error.__name__, **tokens
+        )
     ]
+
+
+def test_a_call_that_is_refused_in_the_end_has_the_input_of_its_lost_try(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario(FAILED, Fault(status=400))
+    with pytest.raises(openai.BadRequestError):
+        create(driver, url)
+    truth = provider.truth(url, expect=2)
+    (call,) = described(captured)
+    assert call.facts == {"model": "m", "requests": 2, "error": "BadRequestError", **estimated(truth[0])}
+    assert [node.facts.get("input") for node in call.below] == [estimated(truth[0])["input"], None]
 
 
 def test_a_reset_connection_is_a_request(provider: Provider, driver: Driver, captured: Captured) -> None:
@@ -151,9 +170,9 @@ def test_a_timeout_leaves_the_answer_unknown(provider: Provider, driver: Driver,
     with pytest.raises(openai.APITimeoutError):
         create(driver, url, max_retries=0, timeout=0.1)
     (call,) = captured.with_role("call")
-    assert described(captured) == [
-        Node("chat m").but(model="m", requests=1, outcome="unknown", error="APITimeoutError")
-    ]
+    (truth,) = provider.truth(url, expect=1)
+    lost = {"outcome": "unknown", "error": "APITimeoutError", **estimated(truth)}
+    assert described(captured) == [Node("chat m").but(model="m", requests=1, **lost)]
     assert 0.09e9 < call.end_time_ns - call.start_time_ns < 0.4e9
 
 
@@ -203,9 +222,9 @@ def test_a_cancelled_call_ends_its_span(provider: Provider, captured: Captured, 
                 await task
 
     asyncio.run(cancelling())
-    assert described(captured) == [
-        Node("chat m").but(model="m", requests=1, outcome="unknown", error="CancelledError")
-    ]
+    (truth,) = provider.truth(url, expect=1)
+    lost = {"outcome": "unknown", "error": "CancelledError", **estimated(truth)}
+    assert described(captured) == [Node("chat m").but(model="m", requests=1, **lost)]
 
 
 def test_a_retry_inside_the_transport_is_a_request_too(provider: Provider, captured: Captured) -> None:

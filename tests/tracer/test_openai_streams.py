@@ -34,7 +34,7 @@ def test_a_stream_with_usage_has_it(provider: Provider, driver: Driver, captured
     ]
 
 
-def test_a_stream_without_usage_is_counted(provider: Provider, driver: Driver, captured: Captured) -> None:
+def test_a_stream_without_usage_is_estimated(provider: Provider, driver: Driver, captured: Captured) -> None:
     url = provider.scenario()
     driver.take(begin(driver, url))
     (truth,) = provider.truth(url, expect=1)
@@ -120,7 +120,6 @@ def test_a_stream_that_is_never_read(provider: Provider, driver: Driver, capture
         truth,
         "abandoned",
         outcome="unknown",
-        usage=None,
         output=None,
         answered_by=None,
         finish=None,

@@ -1,4 +1,4 @@
-"""How a request ended, in the words of the store, and how many tokens it took where no one reported them."""
+"""How a request ended, in the words of the store, and its tokens where no one reported them."""
 
 from __future__ import annotations
 
@@ -47,14 +47,19 @@ def outcome_of(status: int | None, end: End, error_name: str | None, *, began: b
     return "unknown"
 
 
-def counted_usage(events: int, text_bytes: int) -> tuple[Usage, UsageSource] | None:
-    """Output tokens of a stream without usage, from what was seen of it; None if nothing was.
+def unreported_usage(
+    asked_bytes: int | None, events: int, answer_bytes: int
+) -> tuple[Usage, UsageSource] | None:
+    """Tokens of a request without usage, from the bytes of text that it sent (None: not known) and from what
+    was seen of its stream; None if nothing is known.
 
     Servers send one token per event unless they batch them; where the text per event is too long for that,
-    the text's length decides. Input tokens stay unknown.
+    the text's length decides.
     """
-    if events == 0:
-        return None
-    if text_bytes <= events * MAX_BYTES_OF_ONE_TOKEN_EVENT:
-        return Usage(output_tokens=events), "counted"
-    return Usage(output_tokens=max(events, round(text_bytes / TEXT_BYTES_PER_TOKEN))), "estimated"
+    output: int | None = events or None
+    source: UsageSource = "counted"
+    if answer_bytes > events * MAX_BYTES_OF_ONE_TOKEN_EVENT:
+        output, source = max(events, round(answer_bytes / TEXT_BYTES_PER_TOKEN)), "estimated"
+    if asked_bytes is not None:
+        return Usage(round(asked_bytes / TEXT_BYTES_PER_TOKEN), output), "estimated"
+    return None if output is None else (Usage(output_tokens=output), source)

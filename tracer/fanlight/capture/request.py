@@ -47,6 +47,25 @@ def decode_body(content: bytes) -> Mapping[str, object] | None:
     return body if isinstance(body, dict) else None
 
 
+# What stands before a file in a request: a data URL, or audio of a chat message (openai, "Audio inputs").
+_FILE_STARTS = (b";base64,", b'"data":"', b'"data": "')
+
+
+def text_bytes(content: bytes) -> int:
+    """How many bytes of a JSON body are no file that was put into it; names and punctuation count as text,
+    since a model's prompt has some of both too."""
+    size = len(content)
+    for start in _FILE_STARTS:
+        at = content.find(start)
+        while at >= 0:
+            begin = at + len(start)
+            end = content.find(b'"', begin)
+            end = len(content) if end < 0 else end
+            size -= end - begin
+            at = content.find(start, end)
+    return size
+
+
 def _inputs(body: Mapping[str, object], operation: str) -> int | None:
     """Strings or token lists are one sequence each; a single string or one flat token list is one."""
     given = body.get({"text_completion": "prompt", "rerank": "documents"}.get(operation, "input"))

@@ -9,26 +9,29 @@ from opentelemetry.util.types import AttributeValue
 
 from fanlight.capture.answer import Usage
 from fanlight.capture.endpoints import provider_of
-from fanlight.capture.outcome import counted_usage
 from fanlight.capture.request import Asked
 from fanlight_schema import attributes as names
-from fanlight_schema.attributes import UsageSource
+from fanlight_schema.attributes import RequestOutcome, UsageSource
 
 if TYPE_CHECKING:
     from fanlight.patches._call import Request
 
 Attributes = dict[str, AttributeValue]
+_SPEAKS: Mapping[RequestOutcome, int] = {"answered": 2, "unknown": 1, "refused": 0}
 
 
 def call_attributes(asked: Asked, requests: Sequence[Request]) -> Mapping[str, AttributeValue]:
-    """What is known of a call when it ends; its answered request speaks for it, else the last one."""
+    """What is known of a call when it ends.
+
+    Its answered request speaks for it, else the last one that a model may have worked for, else the last.
+    """
     attributes: Attributes = {names.REQUESTS: len(requests)}
     _put_asked(attributes, asked)
     if not requests:
         return attributes
     spokesman = requests[-1]
     if len(requests) > 1:
-        spokesman = next((r for r in reversed(requests) if r.outcome == "answered"), spokesman)
+        spokesman = max(reversed(requests), key=lambda request: _SPEAKS[request.outcome])
     else:
         attributes[names.REQUEST_OUTCOME] = spokesman.outcome
         if spokesman.status is not None:
@@ -69,6 +72,8 @@ def _put_server(attributes: Attributes, request: Request) -> None:
 
 
 def _put_answer(attributes: Attributes, request: Request) -> None:
+    if (usage := request.usage) is not None:
+        _put_usage(attributes, *usage)
     reader = request.reader
     if reader is None:
         return
@@ -79,10 +84,6 @@ def _put_answer(attributes: Attributes, request: Request) -> None:
         attributes[names.RESPONSE_MODEL] = answer.model
     if answer.finish_reasons:
         attributes[names.RESPONSE_FINISH_REASONS] = tuple(answer.finish_reasons.values())
-    if answer.usage is not None:
-        _put_usage(attributes, answer.usage, "reported")
-    elif (counted := counted_usage(reader.content_events, reader.content_bytes)) is not None:
-        _put_usage(attributes, *counted)
     if request.streamed:
         _put_stream(attributes, request, reader.content_events)
 

@@ -17,13 +17,14 @@ from opentelemetry.trace import SpanKind
 from fanlight._finalisers import in_collector, put_off
 from fanlight._guard import guarded
 from fanlight._spans import error_type_of, start_span
+from fanlight.capture.answer import Usage
 from fanlight.capture.body import AnswerReader, reader_for
 from fanlight.capture.endpoints import Endpoint
-from fanlight.capture.outcome import End, end_of_error, outcome_of
-from fanlight.capture.request import Asked
+from fanlight.capture.outcome import End, end_of_error, outcome_of, unreported_usage
+from fanlight.capture.request import Asked, text_bytes
 from fanlight.patches._attributes import call_attributes, request_attributes
 from fanlight_schema import attributes as names
-from fanlight_schema.attributes import RequestOutcome
+from fanlight_schema.attributes import RequestOutcome, UsageSource
 
 clock_ns = time.perf_counter_ns
 
@@ -36,6 +37,8 @@ class Request:
 
     __slots__ = (
         "_error_type",
+        "_sent",
+        "asked_bytes",
         "call",
         "end",
         "ended",
@@ -54,8 +57,12 @@ class Request:
         "waited_ns",
     )
 
-    def __init__(self, call: Call, host: str, port: int | None, path: str, started_ns: int) -> None:
+    def __init__(
+        self, call: Call, host: str, port: int | None, path: str, sent: bytes | None, started_ns: int
+    ) -> None:
         self.call = call
+        self._sent = sent  # the body, until the request ends
+        self.asked_bytes: int | None = None  # of text in that body, where it has to speak for the usage
         self.host = host
         self.port = port
         self.path = path
@@ -110,14 +117,35 @@ class Request:
         self.end = end
         last_byte_ns = self.last_byte_ns
         self.ended_ns = clock_ns() if last_byte_ns is None or self.error_name is not None else last_byte_ns
-        _finish_reading(self)
+        self._finish_reading()
         self.call.settle()
+
+    @guarded
+    def _finish_reading(self) -> None:
+        sent, self._sent = self._sent, None
+        reader = self.reader
+        if reader is not None:
+            reader.finish()
+            if reader.answer.usage is not None:
+                return
+        if sent is not None and (self.outcome == "unknown" or (reader is not None and reader.content_events)):
+            self.asked_bytes = text_bytes(sent)
 
     @property
     def outcome(self) -> RequestOutcome:
         reader = self.reader
         began = reader is not None and reader.content_events > 0
         return outcome_of(self.status, self.end, self.error_name, began=began)
+
+    @property
+    def usage(self) -> tuple[Usage, UsageSource] | None:
+        """Tokens as reported; else as estimated, if the model may have worked and the answer is not whole."""
+        reader = self.reader
+        if reader is None:
+            return unreported_usage(self.asked_bytes, 0, 0)
+        if reader.answer.usage is not None:
+            return reader.answer.usage, "reported"
+        return unreported_usage(self.asked_bytes, reader.content_events, reader.content_bytes)
 
     @property
     def error_type(self) -> str | None:
@@ -127,12 +155,6 @@ class Request:
         if self.status is not None and self.status >= 400:
             return str(self.status)
         return None if self.reader is None else self.reader.answer.error_type
-
-
-@guarded
-def _finish_reading(request: Request) -> None:
-    if request.reader is not None:
-        request.reader.finish()
 
 
 class Call:

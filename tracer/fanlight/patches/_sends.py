@@ -57,7 +57,10 @@ class Send:
 
     def begin(self, message: Any, started_ns: int) -> Request:
         url = message.url
-        return Request(self.call, url.host, url.port, _path(message), started_ns)
+        sent = getattr(message, "_content", None)  # absent where the body is a file or a generator
+        if not isinstance(sent, bytes) or not self.endpoint.body_keys:
+            sent = None
+        return Request(self.call, url.host, url.port, _path(message), sent, started_ns)
 
     def answered(self, response: Any, *, sync: bool) -> None:
         if self.sent or _is_redirect(response) or not _CACHE_MARKS.isdisjoint(response.extensions):
