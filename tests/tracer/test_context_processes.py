@@ -12,7 +12,7 @@ import pytest
 
 from mock_provider import Provider
 from otlp_receiver import OtlpReceiver, attributes_of
-from process_trees import described_spans, run_program, traces_of_actions
+from process_trees import ASK, ASK_SDK, described_spans, run_program, traces_of_actions
 from span_trees import Node, plain_call
 
 METHODS = ("fork", "spawn", "forkserver")
@@ -55,7 +55,8 @@ def test_workers_calls_are_the_actions(
     collector: OtlpReceiver, provider: Provider, tmp_path: Path, method: str
 ) -> None:
     url = provider.scenario()
-    run_program(START + POOL.format(initializer="") + OTHERS, tmp_path, method, BASE_URL=url)
+    body = START + POOL.format(initializer="") + OTHERS
+    run_program(body, tmp_path, method, ask=ASK_SDK if method == "fork" else ASK, BASE_URL=url)
     truth = provider.truth(url)
     calls = [plain_call(asked) for asked in truth]
     assert described_spans(collector.spans) == [

@@ -21,10 +21,10 @@ from fanlight.patches._subprocesses import child_environment
 from fanlight.testing import Captured
 from mock_provider import Provider
 from otlp_receiver import OtlpReceiver, attributes_of
-from process_trees import HEAD, described_spans, run_program, traces_of_actions
+from process_trees import ASK, ASK_SDK, described_spans, run_program, traces_of_actions
 from span_trees import Node, plain_call
 
-NO_SET_UP = HEAD + "ask()\n"
+NO_SET_UP = ASK + "ask()\n"
 SET_UP = "import fanlight\nfanlight.instrument()\n" + NO_SET_UP
 SUB_AGENT = SET_UP.replace("ask()\n", "") + "with fanlight.action('sub-agent'), fanlight.agent('b'): ask()\n"
 IN_A_THREAD = (
@@ -70,6 +70,17 @@ def test_a_program_without_any_set_up_is_the_actions(
     assert described_spans(collector.spans) == [Node("answer", below=(plain_call(asked),))]
     assert len(traces_of_actions(collector.spans)) == 1
     assert {attributes_of(span)["user.id"] for span in collector.spans} == {"Zoë, 42"}
+    assert not {"traceparent", "tracestate", "baggage"} & set(asked.headers)
+
+
+@pytest.mark.parametrize("set_up", ["", "import fanlight\nfanlight.instrument()\n"], ids=["none", "own"])
+def test_a_program_with_the_sdk_is_the_actions(
+    collector: OtlpReceiver, provider: Provider, tmp_path: Path, set_up: str
+) -> None:
+    url = provider.scenario()
+    run_parent(STARTS["run"], set_up + ASK_SDK + "ask()\n", tmp_path, url)
+    (asked,) = provider.truth(url)
+    assert described_spans(collector.spans) == [Node("answer", below=(plain_call(asked),))]
     assert not {"traceparent", "tracestate", "baggage"} & set(asked.headers)
 
 
