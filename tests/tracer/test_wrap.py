@@ -139,6 +139,31 @@ def test_the_drop_in_import_is_openai_itself_and_traced(provider: Provider) -> N
     assert run_python(code, OTEL_TRACES_EXPORTER="none") == "['chat m']\n"
 
 
+def test_settings_of_the_drop_in_module_are_openais(provider: Provider) -> None:
+    code = f"""
+        import fanlight.testing, openai
+        import fanlight.openai as drop_in
+        drop_in.api_key, drop_in.base_url = "k", {provider.scenario() + "/"!r}
+        assert openai.api_key == drop_in.api_key == "k"
+        with fanlight.testing.capture() as spans:
+            drop_in.chat.completions.create(model="m", messages=[])
+        print([span.name for span in spans.spans])
+        """
+    assert run_python(code, OTEL_TRACES_EXPORTER="none") == "['chat m']\n"
+
+
+def test_a_name_of_the_drop_in_module_can_be_mocked_and_is_put_back() -> None:
+    code = """
+        from unittest import mock
+        import fanlight.openai, openai
+        real = openai.OpenAI
+        with mock.patch("fanlight.openai.OpenAI") as stand_in:
+            assert openai.OpenAI is fanlight.openai.OpenAI is stand_in
+        assert openai.OpenAI is fanlight.openai.OpenAI is real
+        """
+    assert run_python(code, OTEL_TRACES_EXPORTER="none") == ""
+
+
 def test_the_drop_in_import_says_what_is_missing() -> None:
     code = """
         import sys
