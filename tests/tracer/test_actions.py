@@ -1,5 +1,6 @@
 """Actions: their ids, their nesting, who they are for."""
 
+import asyncio
 import re
 
 import pytest
@@ -220,6 +221,49 @@ def test_one_step_object_can_be_entered_again_and_nested(spans: Captured) -> Non
         ("execute_tool search", ["execute_tool search"]),
         "execute_tool search",
     ]
+
+
+async def test_one_step_object_can_be_entered_by_several_tasks_at_once(spans: Captured) -> None:
+    step = fanlight.agent("worker")
+    first_may_end, second_has_begun = asyncio.Event(), asyncio.Event()
+
+    async def first() -> None:
+        async with step:
+            await first_may_end.wait()
+        assert trace.get_current_span().get_span_context() == root.get_span_context()
+
+    async def second() -> None:
+        async with step:
+            second_has_begun.set()
+            await asyncio.sleep(0.05)
+            with fanlight.tool("search"):
+                pass
+
+    with fanlight.action("answer") as root:
+        tasks = [asyncio.create_task(first())]
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(second()))
+        await second_has_begun.wait()
+        first_may_end.set()
+        await asyncio.gather(*tasks)
+    (tree,) = spans.trees()
+    assert tree.shape() == (
+        "answer",
+        ["invoke_agent worker", ("invoke_agent worker", ["execute_tool search"])],
+    )
+        "answer",
+        ["invoke_agent worker", ("invoke_agent worker", ["execute_tool search"])],
+    )
+    one, other = (child.span for child in tree.children)
+    assert other.end_time_ns - one.end_time_ns > 0.02e9
+
+
+def test_after_the_end_nothing_can_be_changed(spans: Captured) -> None:
+    with fanlight.action("answer") as span:
+        pass
+    span.set_status(trace.StatusCode.ERROR, "late")
+    span.update_name("late")
+    assert (span.name, span.status) == ("answer", trace.StatusCode.UNSET)
 
 
 def automatic(action_id: str, *, remote: bool = False) -> Context:

@@ -43,8 +43,8 @@ class Opener(Protocol):
 class Step:
     """An action, agent or tool not begun yet; `with` begins it, and so does each call of what it decorates.
 
-    Entering gives the span, on which attributes can be set. May be entered several times, also nested; not by
-    two threads at once.
+    Entering gives the span, on which attributes can be set. May be entered several times, also nested, and by
+    several tasks and threads at once.
     """
 
     def __init__(self, name: str | None, open_span: Opener, default_name: str) -> None:
@@ -59,11 +59,14 @@ class Step:
         return span
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         if not self._entered:
             return
-        span, token = self._entered.pop()
+        current = trace.get_current_span()
+        entered = next((entry for entry in reversed(self._entered) if entry[0] is current), self._entered[-1])
+        self._entered.remove(entered)
+        span, token = entered
         detach(token)
         finish(span, error)
 
@@ -71,9 +74,9 @@ class Step:
         return self.__enter__()
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self.__exit__(kind, error, trace)
+        self.__exit__(kind, error, where)
 
     def __call__(self, function: F) -> F:
         name = self._name or str(getattr(function, "__name__", self._default_name))
