@@ -97,6 +97,18 @@ def test_processor_of_the_app_that_fails_does_not_lose_our_span(spans: Captured)
     assert spans.named("answer")
 
 
+def test_exception_of_the_app_that_cannot_be_written_passes_unchanged(spans: Captured) -> None:
+    class HostileError(Hostile, Exception):
+        pass
+
+    runtime.error_messages = True
+    error = HostileError()
+    with pytest.raises(HostileError) as caught, fanlight.tool("search"):
+        raise error
+    assert caught.value is error
+    assert spans.named("execute_tool search").attributes["error.type"].endswith("HostileError")  # type: ignore[union-attr]  # it is text
+
+
 def test_cancellation_passes_a_guard() -> None:
     with pytest.raises(asyncio.CancelledError), _guard.guard("here"):
         raise asyncio.CancelledError

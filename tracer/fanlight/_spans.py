@@ -47,6 +47,7 @@ MAX_EVENTS = 128  # OTEL_SPAN_EVENT_COUNT_LIMIT's default
 
 _starting = guard("spans.start")
 _ending = guard("spans.end")
+_writing = guard("spans.message")
 
 
 def suppressed() -> bool:
@@ -111,7 +112,10 @@ class LiveSpan(trace.Span):
 
     def fail(self, error: BaseException) -> None:
         """Mark the span as failed by an exception; its message only where the app opted in."""
-        self.error(error_type_of(error), str(error)[:MAX_MESSAGE_CHARS] if runtime.error_messages else None)
+        self.error(error_type_of(error))
+        if runtime.error_messages:
+            with _writing:
+                self.error(error_type_of(error), str(error)[:MAX_MESSAGE_CHARS])
 
     def end(self, end_time: int | None = None) -> None:
         """End the span, at `end_time` (ns since 1970) or now; only the first call counts, in any thread."""
@@ -158,12 +162,15 @@ class LiveSpan(trace.Span):
             self.events.append((name, attributes, time.time_ns() if timestamp is None else timestamp))
 
     def update_name(self, name: str) -> None:
-        self.name = name
+        if not self.ended:
+            self.name = name
 
     def is_recording(self) -> bool:
         return not self.ended and not self.inert
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        if self.ended:
+            return
         if isinstance(status, Status):
             self.status, self.status_message = status.status_code, status.description
         else:
