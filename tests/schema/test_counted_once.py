@@ -155,6 +155,21 @@ def test_ids_of_calls_are_written_out_with_their_leading_zeros(store: Store) -> 
     assert found == [(f"{call:016x}", f"{1:016x}")]
 
 
+def test_a_call_belongs_to_the_nearest_agent_with_a_name_above_it(store: Store) -> None:
+    trace, agent = Trace(), {"openinference.span.kind": "AGENT"}
+    planner = trace.span(trace.span(0), agent | {"agent.name": "planner"})
+    nameless = trace.span(trace.span(planner, {"openinference.span.kind": "TOOL"}), agent)
+    trace.span(nameless, LLM)
+    trace.span(trace.span(nameless, agent | {"agent.name": "searcher"}), LLM | {"agent.name": "own"})
+    trace.span(1, LLM | {"agent.name": "own"})
+    trace.span(1, LLM)
+    trace.counted(store, "model_calls")
+    found = store.query(
+        f"SELECT agent_name FROM model_calls WHERE trace_id = '{trace.id}' ORDER BY started_at"
+    )
+    assert [row[0] for row in found.rows] == ["planner", "searcher", "own", ""]
+
+
 def test_every_column_of_the_public_views_says_what_it_is(store: Store) -> None:
     views = ("model_calls", "actions", "fanout_by_action", "fanout_by_user", "fanout_hourly")
     for view in (*views, "gpu_demand_by_user", "gpu_demand_hourly"):

@@ -219,7 +219,7 @@ def _amplification(row: Row) -> str:
 
 
 def _name(value: object, by: Dimension) -> str:
-    if value is None and by == "agent":
+    if value == "" and by == "agent":
         return "no agent"
     return show_value(value) if value not in (None, "") else UNKNOWN
 

@@ -12,32 +12,9 @@ PER_ACTION = {  # dimensions of a whole action: name of the column, expression o
 }
 PER_CALL = {  # dimensions of a single call, over `model_calls`
     "model": ("model", "c.model"),
-    "agent": ("agent_name", "c.agent_name"),  # of NEAREST_AGENT
+    "agent": ("agent_name", "c.agent_name"),
     "region": ("region", "c.region"),
 }
-# Each call with the nearest agent above it, found by climbing from parent to parent. hex() of a number leaves
-# out leading zero bytes, hence the padding.
-NEAREST_AGENT = """(
-    WITH RECURSIVE climb AS (
-        SELECT trace_id, leftPad(span_id, 16, '0') AS call_id, leftPad(parent_span_id, 16, '0') AS above,
-            CAST(NULL AS Nullable(String)) AS agent
-        FROM model_calls
-        UNION ALL
-        SELECT climb.trace_id, climb.call_id, step.above,
-            if(step.role = 'agent', toNullable(toString(step.agent_name)), NULL)
-        FROM climb
-        INNER JOIN (
-            SELECT lower(hex(trace_id)) AS trace_id, leftPad(lower(hex(span_id)), 16, '0') AS span_id,
-                leftPad(lower(hex(parent_id)), 16, '0') AS above, role, agent_name
-            FROM spans FINAL
-        ) AS step ON step.trace_id = climb.trace_id AND step.span_id = climb.above
-        WHERE climb.agent IS NULL
-    )
-    SELECT calls.*, agents.agent AS agent_name
-    FROM model_calls AS calls
-    LEFT JOIN (SELECT trace_id, call_id, agent FROM climb WHERE agent IS NOT NULL) AS agents
-        ON agents.trace_id = calls.trace_id AND agents.call_id = leftPad(calls.span_id, 16, '0')
-) AS c"""
 WEAKEST_FIRST = "['price_implied', 'modelled', 'calibrated', 'measured']"
 CACHE_UNKNOWN = "+cache_unknown"
 STARTED_AT = {"a": "a.started_at", "c": "c.action_started_at"}
@@ -73,8 +50,8 @@ def grouped_sql(dimension: Dimension, scope: Scope) -> str:
         where = scope.where("a")
     else:
         name, expression = PER_CALL[dimension]
-        columns, where = f"{_calls()},\n{_gpu('c')}", scope.where("c")
-        source = NEAREST_AGENT if dimension == "agent" else "model_calls AS c"
+        columns, source = f"{_calls()},\n{_gpu('c')}", "model_calls AS c"
+        where = scope.where("c")
     order = name if dimension == "hour" else "requests DESC"
     head = f"SELECT\n    {expression} AS {name},\n{columns}\nFROM {source}\n"
     return f"{head}{where}GROUP BY {name}\nORDER BY {order}"

@@ -6,7 +6,7 @@
 --   started   for each span how far it sees: itself
 --   walked    the same for all spans above it, in log2(spans) doublings of the distance: the nearest action id, the
 --             nearest model call, whether a server span lies before that call, whether any call of this process above
---             was observed at the wire, and the steps so far
+--             was observed at the wire, the nearest agent's name, and the steps so far
 --   resolved  and the same seen from its parent
 CREATE OR REPLACE VIEW build_paths AS
 WITH
@@ -27,7 +27,7 @@ WITH
                 (
                     span_id, parent_id, toUnixTimestamp64Nano(started_at),
                     toUnixTimestamp64Nano(started_at) + toInt64(duration_ns), toString(role), kind = 'Server', is_error,
-                    service, region, scope, dialect, operation, action_id, parent_action_id, action_name, origin,
+                    service, region, scope, dialect, operation, agent_name, action_id, parent_action_id, action_name, origin,
                     action_source, workload, user_id, session_id, hop, provider, request_model, response_model,
                     response_id, server_address, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
                     reasoning_tokens, max_tokens, choices, inputs, is_stream, ttft_s, http_status, error_type, is_wire,
@@ -35,7 +35,7 @@ WITH
                 ),
                 'Tuple(span_id UInt64, parent_id UInt64, start_ns Int64,
                     end_ns Int64, role LowCardinality(String), is_server Bool, is_error Bool,
-                    service LowCardinality(String), region LowCardinality(String), scope LowCardinality(String), dialect LowCardinality(String), operation LowCardinality(String), action_id FixedString(16), parent_action_id FixedString(16), action_name LowCardinality(String), origin LowCardinality(String),
+                    service LowCardinality(String), region LowCardinality(String), scope LowCardinality(String), dialect LowCardinality(String), operation LowCardinality(String), agent_name LowCardinality(String), action_id FixedString(16), parent_action_id FixedString(16), action_name LowCardinality(String), origin LowCardinality(String),
                     action_source LowCardinality(String), workload LowCardinality(String), user_id String, session_id String, hop Nullable(UInt16), provider LowCardinality(String), request_model LowCardinality(String), response_model LowCardinality(String),
                     response_id String, server_address LowCardinality(String), input_tokens Nullable(UInt64), cached_tokens Nullable(UInt64), cache_write_tokens Nullable(UInt64), output_tokens Nullable(UInt64),
                     reasoning_tokens Nullable(UInt64), max_tokens Nullable(UInt32), choices Nullable(UInt32), inputs Nullable(UInt32), is_stream Nullable(Bool), ttft_s Nullable(Float64), http_status Nullable(UInt16), error_type LowCardinality(String), is_wire Bool,
@@ -72,9 +72,10 @@ WITH
                         node.role = 'call' AND node.is_wire AND coalesce(node.requests, 0) > 0,
                         node.is_server,
                         (node.role IN ('agent', 'tool')) + coalesce(node.hop, 0),
-                        isNotNull(node.hop)
+                        isNotNull(node.hop),
+                        if(node.role = 'agent', toString(node.agent_name), '')
                     ),
-                    'Tuple(up UInt32, action FixedString(16), call UInt32, server UInt8, observed UInt8, border UInt8, steps UInt32, anchored UInt8)'
+                    'Tuple(up UInt32, action FixedString(16), call UInt32, server UInt8, observed UInt8, border UInt8, steps UInt32, anchored UInt8, agent String)'
                 ),
                 nodes, parents, arrayEnumerate(nodes)
             ) AS seen_from_self
@@ -97,9 +98,10 @@ WITH
                             near.observed OR (NOT near.border AND far.observed),
                             near.border OR far.border,
                             near.steps + if(near.anchored, 0, far.steps),
-                            near.anchored OR far.anchored
+                            near.anchored OR far.anchored,
+                            if(near.agent != '', near.agent, far.agent)
                         ),
-                        'Tuple(up UInt32, action FixedString(16), call UInt32, server UInt8, observed UInt8, border UInt8, steps UInt32, anchored UInt8)'
+                        'Tuple(up UInt32, action FixedString(16), call UInt32, server UInt8, observed UInt8, border UInt8, steps UInt32, anchored UInt8, agent String)'
                     ),
                     paths,
                     -- paths[up] for every span: values and questions sorted together, each question filled from the

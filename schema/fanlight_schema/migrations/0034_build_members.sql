@@ -20,7 +20,8 @@ WITH
             path.steps AS steps,
             above.call AS outer_call,
             above.server AS through_server,
-            above.observed AS below_observed
+            above.observed AS below_observed,
+            above.agent AS outer_agent
         FROM build_paths
         ARRAY JOIN nodes AS span, paths AS path, paths_above AS above, parents AS parent_place, arrayEnumerate(nodes) AS place
     ),
@@ -55,6 +56,7 @@ SELECT
     span,
     parent_place,
     steps,
+    outer_agent,
     member.1 AS class,
     member.2 AS call,
     member.3 AS part,

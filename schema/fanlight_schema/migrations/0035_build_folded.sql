@@ -12,6 +12,7 @@ WITH
             call,
             groupArrayIf(span, part = 'self')[1] AS self,
             groupArrayIf(span, part = 'request') AS sent,
+            maxIf(outer_agent, part = 'self') AS calling_agent,
             countIf(part = 'self') > 0 AS has_self,
             countIf(part = 'wrapper') > 0 AS is_wrapper,
             countIf(part = 'gateway') > 0 AS is_gateway,
@@ -65,6 +66,7 @@ SELECT
     is_call AND shown.role = 'usage' AS is_usage,
     if(class = 2, first_ns, shown.start_ns) AS call_start_ns,
     if(class = 2, last_ns, shown.end_ns) AS call_end_ns,
+    if(calling_agent != '', calling_agent, toString(shown.agent_name)) AS call_agent,
     toString(if(shown.response_model != '', shown.response_model, shown.request_model)) AS call_model,
     (shown.is_wire, shown.response_id != '', toString(shown.scope)) AS detail
 FROM shown_calls
