@@ -251,9 +251,6 @@ async def test_one_step_object_can_be_entered_by_several_tasks_at_once(spans: Ca
         "answer",
         ["invoke_agent worker", ("invoke_agent worker", ["execute_tool search"])],
     )
-        "answer",
-        ["invoke_agent worker", ("invoke_agent worker", ["execute_tool search"])],
-    )
     one, other = (child.span for child in tree.children)
     assert other.end_time_ns - one.end_time_ns > 0.02e9
 
