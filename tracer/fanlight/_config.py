@@ -132,6 +132,13 @@ OPTIONS: Final = (
         "Keeps the messages of exceptions, which may quote prompts; their types are always kept.",
     ),
     Option(
+        "app_spans",
+        ("FANLIGHT_APP_SPANS",),
+        "true",
+        "true|false",
+        "Sends the other spans of the app's own OpenTelemetry provider to the collector as well.",
+    ),
+    Option(
         "subprocesses",
         ("FANLIGHT_SUBPROCESSES",),
         "true",
@@ -170,6 +177,7 @@ class Config:
     queue_limit_bytes: int
     shutdown_timeout_s: float
     error_messages: bool
+    app_spans: bool
     subprocesses: bool
     raise_errors: bool
     inherited: Mapping[str, str]  # what the process that started this one said of itself
@@ -196,6 +204,7 @@ def read_config(environ: Mapping[str, str] | None = None) -> Config:
         queue_limit_bytes=int(_number(env, "queue_limit_bytes", least=1)),
         shutdown_timeout_s=_number(env, "shutdown_timeout_s", least=0),
         error_messages=_flag(env, "error_messages"),
+        app_spans=_flag(env, "app_spans"),
         subprocesses=_flag(env, "subprocesses"),
         raise_errors=_flag(env, "raise_errors"),
         inherited={name: env[name] for name in INHERITED if env.get(name)},

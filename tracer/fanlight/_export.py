@@ -116,7 +116,10 @@ class ExportSink:
 
     def accept(self, span: LiveSpan) -> None:
         """Queue an ended span, or drop it where the queue is full."""
-        data = encode_span(span)
+        self.accept_encoded(encode_span(span))
+
+    def accept_encoded(self, data: bytes) -> None:
+        """The same for a span that is encoded already."""
         size = len(data) + SPAN_OVERHEAD_BYTES
         with self._lock:
             self.counts.ended += 1

@@ -33,7 +33,8 @@ def instrument(tracer_provider: trace.TracerProvider | None = None, export: bool
 
     Spans go to the collector that OpenTelemetry's variables name (OTEL_EXPORTER_OTLP_ENDPOINT, by default
     http://127.0.0.1:4318), unless `export` is False. `tracer_provider`, else the process's global one, gets
-    them too, as its sampler chooses. Calling it again changes nothing. Never raises.
+    them too, as its sampler chooses, and its other spans go to the collector as well. Calling it again
+    changes nothing. Never raises.
     """
     with _lock:
         start(tracer_provider, export)
@@ -81,11 +82,12 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
         return
     runtime.error_messages = config.error_messages
     runtime.subprocesses = config.subprocesses
+    runtime.app_spans = config.app_spans
     continue_action(config.inherited)
-    if tracer_provider is not None:
-        _use_provider(tracer_provider)
     if export and config.exports:
         _start_export(config)
+    if tracer_provider is not None:
+        _use_provider(tracer_provider)
     _finalisers.watch()
     runtime.on = True
 

@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
+    from fanlight._app_spans import AppSpan
     from fanlight._spans import LiveSpan
+
+Link: TypeAlias = "tuple[SpanContext, Mapping[str, object] | None]"
 
 MAX_STRING_BYTES = 64 * 2**10  # ours: no attribute of the tracer's own comes near; a longer one is cut
 CACHED_KEYS = 2_048  # keys are few; a program that makes them up gets no cache
@@ -119,7 +124,20 @@ def encode_attributes(tag: bytes, attributes: Mapping[str, object]) -> bytes:
     return tag.join(parts)
 
 
-def encode_span(span: LiveSpan) -> bytes:
+class ScopedSpan(bytes):
+    """A span of another scope than fanlight's, with that scope: field 2 of ResourceSpans."""
+
+
+def encode_scoped_span(scope: str, version: str, span: AppSpan) -> ScopedSpan:
+    """An ended span of the app with its instrumentation scope."""
+    return ScopedSpan(_field(b"\x12", _scope_head(scope, version) + encode_span(span, span.links)))
+
+
+def _scope_head(scope: str, version: str) -> bytes:
+    return _field(b"\x0a", _field(b"\x0a", _utf8(scope)) + _field(b"\x12", _utf8(version)))
+
+
+def encode_span(span: LiveSpan | AppSpan, links: Iterable[Link] = ()) -> bytes:
     """An ended span as field 2 of ScopeSpans."""
     context, parent = span.span_context, span.parent
     flags = context.trace_flags | 0x100  # bit 8: we know whether the parent is remote (bit 9)
@@ -141,6 +159,7 @@ def encode_span(span: LiveSpan) -> bytes:
         encode_attributes(b"\x4a", span.attributes.copy()),  # another thread may be setting one
     )
     parts += (_field(b"\x5a", event) for event in map(_event, span.events))
+    parts += (_field(b"\x6a", link) for link in map(_link, links))
     if span.status.value:
         message = _field(b"\x12", _utf8(span.status_message)) if span.status_message else b""
         parts.append(_field(b"\x7a", message + b"\x18" + _VARINTS[span.status.value]))
@@ -158,11 +177,26 @@ def _event(event: tuple[str, Mapping[str, object] | None, int]) -> bytes:
     )
 
 
+def _link(link: Link) -> bytes:
+    context, attributes = link
+    return (
+        b"\x0a\x10"
+        + context.trace_id.to_bytes(16, "big")
+        + b"\x12\x08"
+        + context.span_id.to_bytes(8, "big")
+        + encode_attributes(b"\x22", attributes or {})
+    )
+
+
 def encode_request(resource: Mapping[str, object], scope: str, version: str, spans: Iterable[bytes]) -> bytes:
-    """An ExportTraceServiceRequest of spans that `encode_span` gave."""
-    scope_head = _field(b"\x0a", _field(b"\x0a", _utf8(scope)) + _field(b"\x12", _utf8(version)))
-    scope_spans = _field(b"\x12", scope_head + b"".join(spans))
-    return _field(b"\x0a", _field(b"\x0a", encode_attributes(b"\x0a", resource)) + scope_spans)
+    """An ExportTraceServiceRequest of spans that `encode_span` and `encode_scoped_span` gave."""
+    own: list[bytes] = []
+    others: list[bytes] = []
+    for span in spans:
+        (others if type(span) is ScopedSpan else own).append(span)
+    if own:
+        others.insert(0, _field(b"\x12", _scope_head(scope, version) + b"".join(own)))
+    return _field(b"\x0a", _field(b"\x0a", encode_attributes(b"\x0a", resource)) + b"".join(others))
 
 
 def rejected_spans(response: bytes) -> int:

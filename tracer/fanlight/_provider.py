@@ -27,6 +27,11 @@ def app_tracer() -> trace.Tracer | None:
 def use_provider(provider: trace.TracerProvider) -> None:
     runtime.provider = provider
     runtime.tracer = provider.get_tracer(runtime.scope_name, runtime.version)
+    if runtime.app_spans and runtime.sink is not None and hasattr(provider, "add_span_processor"):
+        with guard("provider.app_spans"):
+            from fanlight._app_spans import follow
+
+            follow(provider)
 
 
 def provider_resource() -> dict[str, object]:

@@ -24,6 +24,8 @@ class Sink(Protocol):
 
     def accept(self, span: LiveSpan) -> None: ...
 
+    def accept_encoded(self, data: bytes) -> None: ...
+
     def flush(self, timeout_s: float) -> bool: ...
 
     def shutdown(self, timeout_s: float) -> bool: ...
@@ -54,6 +56,7 @@ class Runtime:
         self.seen_processors: object = None
         self.app_exports_here = False
         self.error_messages = False
+        self.app_spans = True
         self.subprocesses = False
 
     def after_fork(self) -> None:

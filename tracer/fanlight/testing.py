@@ -106,6 +106,9 @@ class Captured:
     def accept(self, span: LiveSpan) -> None:
         self._spans.append(_freeze(span))
 
+    def accept_encoded(self, data: bytes) -> None:
+        """Spans of the app's own are not captured."""
+
     def flush(self, timeout_s: float) -> bool:
         return True
 
