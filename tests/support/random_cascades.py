@@ -4,6 +4,7 @@ rows = random_cascades.rows(random.Random(7), cascades=10)
 for batch in random_cascades.deliveries(random.Random(7), rows): ...
 """
 
+import itertools
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,10 @@ MODELS = ("gpt-4o-mini", "qwen3-8b", "claude-sonnet")
 
 
 class _Cascade:
-    """One action: declared inside or at the start of a trace, over two traces, or of a foreign tracer."""
+    """One action: declared inside or at the start of a trace, over two traces, or of a foreign tracer.
+
+    Where it is named late, only its root span says which action it is, and that one arrives last of all.
+    """
 
     def __init__(self, rng: random.Random, kind: str, users: int) -> None:
         self.rng = rng
@@ -37,7 +41,8 @@ class _Cascade:
         fanlight = self.kind != "foreign" and role != "foreign"
         if fanlight:
             attributes |= {"fanlight.role": role, "fanlight.action.source": "declared"}
-            if self.rng.random() < 0.8 or role == "action":
+            named = self.rng.random() < 0.8 and self.kind != "named late"
+            if named or role == "action":
                 attributes |= {"fanlight.action.id": self.action_id, "fanlight.action.name": "ask"}
         if self.rng.random() < 0.3:
             attributes["user.id"] = self.user
@@ -112,6 +117,7 @@ class _Cascade:
                 self.call(parent)
         if self.kind == "two traces":
             self.trace_id = f"{self.rng.getrandbits(128) or 1:032x}"
+            self.now += self.rng.randrange(-HOUR_NS, HOUR_NS)  # another host, whose clock is off
             far = self.span(self._entry(), "agent", {})
             self.rows[-1]["SpanAttributes"]["fanlight.action.id"] = self.action_id
             self.call(far)
@@ -124,7 +130,7 @@ class _Cascade:
 
 def rows(rng: random.Random, cascades: int, users: int = 3) -> list[Row]:
     """The spans of some cascades, each once and complete."""
-    kinds = ("declared", "inside", "two traces", "foreign")
+    kinds = ("declared", "inside", "two traces", "foreign", "named late")
     return [row for _ in range(cascades) for row in _Cascade(rng, rng.choice(kinds), users).build()]
 
 
@@ -142,7 +148,21 @@ def deliveries(rng: random.Random, complete: list[Row]) -> Iterator[list[Row]]:
     batches = [sent[at : at + size] for at in range(0, len(sent), size)]
     resent = [batch for batch in batches for _ in range(rng.randrange(1, 4))]
     rng.shuffle(resent)
-    yield from resent
+    yield from _named_late(resent)
+
+
+def _named_late(batches: list[list[Row]]) -> Iterator[list[Row]]:
+    """The same rows, with the only ones of their traces that name an action at the very end."""
+    named: dict[str, set[str]] = {}
+    for row in itertools.chain.from_iterable(batches):
+        if row["SpanAttributes"].get("fanlight.action.id"):
+            named.setdefault(row["TraceId"], set()).add(row["SpanId"])
+    last = {(trace_id, *spans) for trace_id, spans in named.items() if len(spans) == 1}
+    for batch in batches:
+        if early := [row for row in batch if (row["TraceId"], row["SpanId"]) not in last]:
+            yield early
+    if late := [row for batch in batches for row in batch if (row["TraceId"], row["SpanId"]) in last]:
+        yield late
 
 
 def _some(rng: random.Random, attributes: dict[str, str]) -> dict[str, str]:

@@ -32,6 +32,7 @@ class Counted:
     output_tokens: int | None
     user_id: str
     action_name: str
+    action_source: str
     started_ns: int
     duration_ns: int
     spans: int
@@ -175,6 +176,7 @@ def _count(members: list[_Node]) -> Counted:
         output_tokens=_sum(told, "gen_ai.usage.output_tokens", "llm.token_count.completion"),
         user_id=_first(members, root, "user.id"),
         action_name=_first(members, root, "fanlight.action.name"),
+        action_source=_first(members, root, "fanlight.action.source") or "inferred",
         started_ns=root.start if has_root else start,
         duration_ns=root.end - root.start if has_root else end - start,
         spans=len(members),
