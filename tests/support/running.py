@@ -24,7 +24,7 @@ from fanlight_schema.refresh import STANDING_MARKS
 
 SUPPORT = Path(__file__).resolve().parent
 FANLIGHT = (sys.executable, "-m", "fanlight_collectors.cli")
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180  # not a claim: a cold disk has taken a minute to load the engine
 POLL_S = 0.2
 
 Row = dict[str, Any]
@@ -48,7 +48,7 @@ class Up:
         with closing(self.reader()) as reader:
             return read_rows(reader, sql).objects()
 
-    def settle(self, timeout_s: float = 60) -> float:
+    def settle(self, timeout_s: float = 180) -> float:
         """Waits until every acknowledged span is in every view; the seconds that it took.
 
         DESIGN promises five; on a machine that is busy with other tests it may be more.
@@ -63,7 +63,7 @@ class Up:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends it and returns its exit code, which is minus the signal where that killed it."""
         self.process.send_signal(how)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=START_TIMEOUT_S)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ options = json.loads(sys.argv[1])
 options["state_folder"] = pathlib.Path(options["state_folder"])
 sys.exit(run_up(UpConfig(**options)))
 """
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180  # not a claim: a cold disk has taken a minute to load the engine
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Up:
         found: list[list[Any]] = answer.json()["data"]
         return found
 
-    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 40) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = START_TIMEOUT_S) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout_s)
 
