@@ -12,7 +12,7 @@ SDK2_TESTS := tests/tracer
 help:  ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-demo: $(VENV)/.collector  ## an agent workload, its real fan-out and its GPU-seconds, in under a minute
+demo: $(VENV)/.collector  ## an agent workload, its real fan-out and its GPU-seconds (first: 1 GB of packages)
 	@$(BIN)/fanlight demo
 
 test: setup lint  ## set up and pass the tests (30 real sessions where ../shared/data is present)
@@ -52,6 +52,7 @@ $(VENV)/.python: | check-python
 	@touch $@
 
 $(VENV)/.collector: pyproject.toml constraints.txt $(VENV)/.python
+	@echo "installing the collector and its database engine into $(VENV) (about 1 GB, once)"
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[collector]'
 	@touch $@
 
