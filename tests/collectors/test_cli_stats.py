@@ -12,8 +12,10 @@ import pytest
 
 from demo_run import ACTIONS, DemoRun
 from fanlight_cli import run_cli
+from fanlight_collectors.cli.counting import uncounted_line, wait_until_counted
 from fanlight_collectors.cli.errors import CommandError
-from fanlight_collectors.cli.stats import parse_age
+from fanlight_collectors.cli.stats import parse_age, read_figures
+from fanlight_collectors.cli.stats_sql import Scope
 
 FANOUT = [
     "actions",
@@ -139,3 +141,57 @@ def test_digits_that_begin_several_ids_list_them(demo_run: DemoRun, tmp_path: Pa
     assert result.returncode == 1
     assert "give more digits" in result.stderr
     assert len(result.stderr.splitlines()) >= 3
+
+
+class ScriptedReader:
+    """Answers with the rows that a test says, by a word in the statement; the last answer stays."""
+
+    shown = "a store"
+
+    def __init__(self, **answers: list[list[dict[str, object]]]) -> None:
+        self.answers = answers
+
+    def query_bytes(self, sql: str, output_format: str) -> bytes:
+        kind = next(
+            kind
+            for kind, word in (
+                ("marks", "toString(mark)"),
+                ("uncounted", "touched"),
+                ("rows", "GROUP BY"),
+                ("headline", "fanout_mean"),
+                ("everything", "FROM actions"),
+            )
+            if word in sql
+        )
+        answers = self.answers[kind]
+        rows = answers.pop(0) if len(answers) > 1 else answers[0]
+        names = list(rows[0]) if rows else ["none"]
+        types = [
+            "String" if isinstance(value, str) else "UInt64" for value in (rows or [{"none": ""}])[0].values()
+        ]
+        meta = [{"name": name, "type": kind} for name, kind in zip(names, types, strict=True)]
+        return json.dumps({"meta": meta, "data": [list(row.values()) for row in rows]}).encode()
+
+    def close(self) -> None:
+        pass
+
+
+def test_headline_and_table_are_read_again_until_they_are_of_one_moment() -> None:
+    new: dict[str, object] = {"actions": 1, "requests": 5}
+    reader = ScriptedReader(
+        marks=[[]],
+        headline=[[{"actions": 0, "requests": None}], [new]],
+        rows=[[{"action_name": "ask", **new}]],
+        everything=[[{"actions": 1}]],
+    )
+    reading = read_figures(reader, "action", Scope())
+    assert (reading.headline, reading.everything, reading.uncounted) == (new, 1, 0)
+
+
+def test_spans_that_are_not_counted_yet_are_waited_for_but_not_those_that_come_meanwhile() -> None:
+    marks: list[list[dict[str, object]]] = [[{"mark": name}] for name in "aab"]
+    reader = ScriptedReader(marks=marks, uncounted=[[{"n": 1}]])
+    assert wait_until_counted(reader) == 1
+    assert len(reader.answers["marks"]) == 1
+    assert wait_until_counted(reader, timeout_s=0) == 1
+    assert uncounted_line(1).startswith("1 trace has spans that are not counted yet")

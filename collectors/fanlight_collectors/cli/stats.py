@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from fanlight_collectors.cli.counting import uncounted_line, wait_until_counted
 from fanlight_collectors.cli.errors import unusable
 from fanlight_collectors.cli.figures import UNKNOWN, bounded, count, figure
 from fanlight_collectors.cli.output import (
@@ -38,6 +40,17 @@ WorkloadChoice: TypeAlias = Literal["serving", "rl_rollout", "eval", "batch", "t
 Row: TypeAlias = Mapping[str, object]
 HEADINGS = {"hour": "hour (UTC)"}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+READINGS = 5  # until headline and table are of one moment: a refresh every two seconds may come between them
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Headline and table of one moment, the actions of whatever origin and workload, the traces to come."""
+
+    headline: Row
+    rows: Rows
+    everything: int
+    uncounted: int
 
 
 def stats(
@@ -81,14 +94,13 @@ def stats(
     scope = Scope(age_s, None if origin == "all" else origin, None if workload == "all" else workload)
     statement = grouped_sql(by, scope)
     with busy("reading"), closing(open_reader(store)) as reader:
-        rows = read_rows(reader, statement)
-        summary = _summary(reader, scope) if output_format == "table" else {}
-    if output_format == "json":
-        write_json(rows)
-    elif output_format == "csv":
-        write_csv(rows)
-    else:
-        _show(summary, rows, by, scope, statement if show_sql else None)
+        reading = read_figures(reader, by, scope)
+    if output_format == "table":
+        _show(reading, by, scope, statement if show_sql else None)
+        return
+    (write_json if output_format == "json" else write_csv)(reading.rows)
+    if reading.uncounted:
+        terminal(stderr=True).print(Text(uncounted_line(reading.uncounted), style="dim"))
 
 
 def parse_age(text: str) -> int:
@@ -103,34 +115,52 @@ def parse_age(text: str) -> int:
     return int(match.group(1)) * SECONDS[match.group(2)]
 
 
-def _summary(reader: Reader, scope: Scope) -> Row:
-    """The headline's row, and in `everything` the number of actions of whatever origin and workload."""
-    everything = read_rows(reader, excluded_sql(scope)).objects()[0]["actions"]
-    return {**read_rows(reader, headline_sql(scope)).objects()[0], "everything": everything}
+def read_figures(reader: Reader, by: Dimension, scope: Scope) -> Reading:
+    """The figures, after what is in the store has been counted; headline and table agree."""
+    waiting = wait_until_counted(reader)
+    for _ in range(READINGS):
+        headline = read_rows(reader, headline_sql(scope)).objects()[0]
+        rows = read_rows(reader, grouped_sql(by, scope))
+        if agree(headline, rows, by):
+            break
+    everything = _number(read_rows(reader, excluded_sql(scope)).rows[0][0])
+    return Reading(headline, rows, everything, waiting)
 
 
-def _show(headline: Row, rows: Rows, by: Dimension, scope: Scope, statement: str | None) -> None:
+def agree(headline: Row, rows: Rows, by: Dimension) -> bool:
+    """Whether the rows of a table add up to its headline."""
+    names = ("actions", "requests") if by in PER_ACTION else ("requests",)
+    return all(_number(headline[name]) == sum(_number(row[name]) for row in rows.objects()) for name in names)
+
+
+def _show(reading: Reading, by: Dimension, scope: Scope, statement: str | None) -> None:
     console = terminal()
-    everything = headline["everything"]
-    if not everything:
-        console.print(
-            "no actions" + (" in that time" if scope.since_s else " yet; `fanlight demo` makes some")
-        )
+    if reading.everything:
+        _show_figures(console, reading, by, scope)
+    else:
+        nothing = "no actions" + (" in that time" if scope.since_s else " yet; `fanlight demo` makes some")
+        console.print("no actions counted yet" if reading.uncounted else nothing)
+    if reading.uncounted:
+        console.print(Text(uncounted_line(reading.uncounted), style="dim"))
+    if not reading.everything:
         return
-    show_headline(console, headline, scope)
-    console.print()
-    show_groups(console, rows, by)
-    console.print()
-    left_out = _number(everything) - _number(headline["actions"])
-    if left_out:
-        text = (
-            f"of other origins or workloads and not in these figures: {count(left_out)} more (--origin all)"
-        )
-        console.print(Text(text, style="dim"))
     if statement is not None:
         show_sql_text(console, statement)
     else:
         console.print(Text("the SQL behind the table: --show-sql", style="dim"))
+
+
+def _show_figures(console: Console, reading: Reading, by: Dimension, scope: Scope) -> None:
+    show_headline(console, reading.headline, scope)
+    console.print()
+    show_groups(console, reading.rows, by)
+    console.print()
+    left_out = reading.everything - _number(reading.headline["actions"])
+    if left_out > 0:
+        text = (
+            f"of other origins or workloads and not in these figures: {count(left_out)} more (--origin all)"
+        )
+        console.print(Text(text, style="dim"))
 
 
 def show_headline(console: Console, row: Row, scope: Scope) -> None:

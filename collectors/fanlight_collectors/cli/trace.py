@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from fanlight_collectors.cli.counting import uncounted_line, wait_until_counted
 from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.figures import bounded, count, duration
 from fanlight_collectors.cli.output import busy, show_value, terminal
@@ -16,6 +17,10 @@ from fanlight_collectors.cli.target import Reader, StoreOption, open_reader, rea
 from fanlight_collectors.cli.trace_sql import MAX_MATCHES, action_sql, matches_sql, spans_sql
 
 DEFAULT_LINES = 100
+NEWEST = (
+    "the newest ids: "
+    'fanlight sql "SELECT action_id, action_name, user_id FROM actions ORDER BY started_at DESC LIMIT 10"'
+)
 STYLES = {"action": "bold", "agent": "cyan", "tool": "magenta", "request": "dim", "hidden": "dim italic"}
 
 
@@ -38,21 +43,28 @@ def trace(
     """
     prefix = action.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{1,32}", prefix):
-        raise unusable(f"{action} is no action id; it is 32 hexadecimal digits, or the first few of them")
+        raise unusable(
+            f"{action} is no action id, which is 32 hexadecimal digits, or the first few of them; {NEWEST}"
+        )
     with busy("opening the store"):
         reader = open_reader(store)
     with closing(reader):
-        show_cascade(terminal(), reader, find_action(reader, prefix), None if everything else limit)
+        with busy("reading"):
+            uncounted = wait_until_counted(reader)
+        show_cascade(
+            terminal(), reader, find_action(reader, prefix, uncounted), None if everything else limit
+        )
+    if uncounted:
+        terminal().print(Text(uncounted_line(uncounted), style="dim"))
 
 
-def find_action(reader: Reader, prefix: str) -> str:
+def find_action(reader: Reader, prefix: str, uncounted: int = 0) -> str:
     """The one action that the prefix means; CommandError if there is none or more than one."""
     found = read_rows(reader, matches_sql(prefix)).objects()
+    if not found and uncounted:
+        raise CommandError(f"no action that begins with {prefix} is counted yet; {uncounted_line(uncounted)}")
     if not found:
-        raise CommandError(
-            f"no action or trace begins with {prefix}; these are the newest: "
-            'fanlight sql "SELECT action_id, action_name FROM actions ORDER BY started_at DESC LIMIT 10"'
-        )
+        raise CommandError(f"no action or trace begins with {prefix}; {NEWEST}")
     if len(found) > 1:
         listed = "".join(
             f"\n  {one['action_id']}  {show_value(one['action_name'])}  {show_value(one['user_id'])}"
