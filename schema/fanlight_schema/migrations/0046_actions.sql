@@ -32,7 +32,7 @@ CREATE OR REPLACE VIEW actions
     gpu_seconds            Nullable(Float64)     COMMENT 'GPU-seconds of demand, in seconds of the reference GPU; NULL if no request is priced',
     gpu_seconds_low        Nullable(Float64)     COMMENT 'Low bound of gpu_seconds, same unit',
     gpu_seconds_high       Nullable(Float64)     COMMENT 'High bound of gpu_seconds, same unit',
-    gpu_method             String                COMMENT 'Weakest method that takes part: measured, calibrated, modelled, price_implied; unknown if nothing is priced; +cache_unknown where cache reads were not reported',
+    gpu_method             String                COMMENT 'Weakest method that takes part: measured, calibrated, modelled, price_implied; unknown if nothing is priced; +cache_unknown where cache reads were not reported; measured too where no request reached a GPU (refused, or a gateway''s cache hit), the figure then being 0',
     traces                 UInt64                COMMENT 'Traces that hold its spans',
     spans                  UInt64                COMMENT 'Spans',
     orphans                UInt64                COMMENT 'Spans whose parent has not arrived',

@@ -41,7 +41,7 @@ CREATE OR REPLACE VIEW model_calls
     gpu_seconds        Nullable(Float64)    COMMENT 'GPU-seconds of demand, in seconds of the reference GPU; NULL if not priced',
     gpu_seconds_low    Nullable(Float64)    COMMENT 'Low bound of gpu_seconds, same unit',
     gpu_seconds_high   Nullable(Float64)    COMMENT 'High bound of gpu_seconds, same unit',
-    gpu_method         String               COMMENT 'measured, calibrated, modelled, price_implied or unknown; +cache_unknown where cache reads were not reported',
+    gpu_method         String               COMMENT 'measured, calibrated, modelled, price_implied or unknown; +cache_unknown where cache reads were not reported; measured too where no request reached a GPU (refused, or a gateway''s cache hit), the figure then being 0',
     scope              String               COMMENT 'Library whose span describes the call',
     dialect            String               COMMENT 'Dialect of that span',
     action_started_at  DateTime64(9, 'UTC') COMMENT 'Start of its action, UTC; a condition on it reads the fewest rows'

@@ -13,7 +13,7 @@ CREATE OR REPLACE VIEW gpu_demand_by_user
     gpu_seconds          Nullable(Float64) COMMENT 'GPU-seconds of demand, in seconds of the reference GPU; NULL if no request is priced',
     gpu_seconds_low      Nullable(Float64) COMMENT 'Low bound of gpu_seconds, same unit; bounds add as fully correlated',
     gpu_seconds_high     Nullable(Float64) COMMENT 'High bound of gpu_seconds, same unit',
-    gpu_method           String            COMMENT 'Weakest method that takes part; unknown if nothing is priced; +cache_unknown where cache reads were not reported'
+    gpu_method           String            COMMENT 'Weakest method that takes part; unknown if nothing is priced; +cache_unknown where cache reads were not reported; measured too where no request reached a GPU (refused, or a gateway''s cache hit), the figure then being 0'
 )
 AS
 SELECT
