@@ -1,7 +1,10 @@
 """Model requests that no SDK sends: bare httpx and httpx2, told by path and body."""
 
+import gzip
 import json
 import time
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -127,6 +130,30 @@ def test_any_transport_is_seen(captured: Captured, httpx: Any) -> None:
             model="m", requests=1, http=200, outcome="answered", answered_by="m-1", usage="reported", input=5
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [
+        ("made-up", bytes),
+        ("gzip, made-up", gzip.compress),
+        ("deflate, gzip", lambda data: gzip.compress(zlib.compress(data))),
+    ],
+)
+def test_any_content_encoding_is_read_as_the_client_reads_it(
+    captured: Captured, httpx: Any, encoding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    answer = b'{"id": "c", "model": "m-1", "usage": {"prompt_tokens": 5}}'
+
+    def handle(request: Any) -> Any:
+        stream = httpx.ByteStream(encode(answer))
+        headers = {"content-encoding": encoding, "content-type": "application/json"}
+        return httpx.Response(200, headers=headers, stream=stream)
+
+    with httpx.Client(transport=httpx.MockTransport(handle)) as client:
+        assert client.post("http://model/v1/chat/completions", json=BODY).content == answer
+    (call,) = described(captured)
+    assert (call.facts["outcome"], call.facts["input"]) == ("answered", 5)
 
 
 def test_a_transport_over_another_client_is_one_request(

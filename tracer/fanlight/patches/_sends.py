@@ -225,13 +225,17 @@ def _body_headers(response: Any) -> tuple[str, str]:
 
 
 def _inflate(module: ModuleType, encoding: str) -> Inflate | None:
-    """The module's own decoder of a content encoding; it has those that it told the server to use."""
+    """The module's own decoders, the last applied first; it leaves out those that it does not know."""
     if not encoding or encoding == "identity":
         return None
-    decoder = module._decoders.SUPPORTED_DECODERS[encoding]()
+    known = module._decoders.SUPPORTED_DECODERS
+    applied = [name.strip() for name in encoding.split(",")]
+    decoders = [known[name]() for name in reversed(applied) if name in known]
 
     def inflate(data: bytes) -> bytes:
-        inflated = decoder.decode(data)
-        return inflated if isinstance(inflated, bytes) else b"".join(inflated)  # httpx2 gives it in pieces
+        for decoder in decoders:
+            inflated = decoder.decode(data)
+            data = inflated if isinstance(inflated, bytes) else b"".join(inflated)  # httpx2: in pieces
+        return data
 
     return inflate
