@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import venv
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ def test_an_endpoint_where_nothing_listens_is_one_line_of_warning(tmp_path: Path
     result = run_program("print('ran')", tmp_path)
     assert result.stdout == "ran\n"
     assert result.stderr.splitlines()[0].startswith(f"fanlight: nothing listens at {NOWHERE}")
+
+
+def test_a_python_without_fanlight_runs_the_program_and_one_line_says_what_to_install(tmp_path: Path) -> None:
+    venv.create(tmp_path / "other", with_pip=False)
+    other = str(tmp_path / "other" / "bin" / "python")
+    program = (
+        "import subprocess, sys; print('ran'); subprocess.run([sys.executable, '-c', 'import http.client'])"
+    )
+    result = run_cli("run", "--endpoint", NOWHERE, "--", other, "-c", program, folder=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "ran\n")
+    _nothing_listens, line = result.stderr.splitlines()
+    assert f"this Python ({other}) has no fanlight" in line
+    assert line.endswith(f"{other} -m pip install fanlight")
 
 
 def test_a_program_that_is_not_there_is_exit_code_2(tmp_path: Path) -> None:

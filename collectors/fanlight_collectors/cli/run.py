@@ -32,7 +32,8 @@ def run(
     """Trace a Python program without changing it.
 
     The program runs as it would without fanlight: same output, same exit code, same signals. Every supported
-    client in it, and in the Python processes that it starts, is traced.
+    client in it, and in the Python processes that it starts, is traced. The Python that runs it needs
+    fanlight too: pip install fanlight in its environment.
 
     Examples:
       fanlight run -- python my_agent.py --question "why?"

@@ -3,7 +3,7 @@
 `fanlight run` puts it there, and so does a traced process for the programs that it starts. Those wait, at no
 cost, until a client that fanlight knows is imported (FANLIGHT_TRACE_ON_IMPORT). A `sitecustomize` that was
 there before is loaded first, as if this one did not exist. A program whose Python has no fanlight runs
-untraced.
+untraced; one line on stderr says so.
 """
 
 import contextlib
@@ -67,10 +67,25 @@ def _load_hidden_sitecustomize() -> None:
 
 
 def _trace() -> None:
-    with contextlib.suppress(Exception):  # there may be no fanlight here, or not all that it needs
-        import fanlight
+    with contextlib.suppress(Exception):
+        try:
+            import fanlight
+        except ImportError as error:
+            _say_what_is_missing(error)
+        else:
+            fanlight.instrument()
 
-        fanlight.instrument()
+
+def _say_what_is_missing(error: ImportError) -> None:
+    """Once, in the program that was started: its children are not told to speak."""
+    if os.environ.get("FANLIGHT_TRACE_ON_IMPORT"):
+        return
+    os.environ["FANLIGHT_TRACE_ON_IMPORT"] = "1"
+    lack = "no fanlight" if error.name == "fanlight" else f"fanlight, but it cannot be loaded ({error})"
+    sys.stderr.write(
+        f"fanlight: not tracing: this Python ({sys.executable}) has {lack}; "
+        f"install it there: {sys.executable} -m pip install fanlight\n"
+    )
 
 
 try:
