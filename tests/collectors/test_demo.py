@@ -4,11 +4,15 @@ import contextlib
 import json
 import re
 import socket
+import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from demo_run import ACTIONS, DemoRun
 from fanlight_cli import run_cli
+from fanlight_collectors.cli.programs import typed_name
 from running import running_up
 
 TIME_LIMIT_S = 120  # 30 are promised on a machine that does nothing else
@@ -70,17 +74,21 @@ def test_gpu_seconds_are_priced_with_bounds_and_a_method(demo_run: DemoRun) -> N
         assert row["gpu_method"]
 
 
-def test_the_command_works_where_4318_is_taken_and_counts_what_its_server_did(tmp_path: Path) -> None:
+def test_the_command_needs_no_port_keeps_to_its_own_folder_and_counts_what_its_server_did(
+    tmp_path: Path,
+) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):  # taken already, which is what this test needs
             taken.bind(("127.0.0.1", 4318))
             taken.listen()
         began = time.monotonic()
-        result = run_cli("demo", "--data", str(tmp_path / "data"), folder=tmp_path, columns=80)
+        result = run_cli("demo", folder=tmp_path, columns=80)
         assert time.monotonic() - began < TIME_LIMIT_S
     assert result.returncode == 0, result.stderr
-    assert "port 4318 is taken" in result.stdout
+    assert "fanlight stats --by model --store ./fanlight-demo" in result.stdout
+    assert (tmp_path / "fanlight-demo").is_dir()
+    assert not (tmp_path / "fanlight-data").exists()
     counts = re.search(r"received (\d+) requests, fanlight counted (\d+)", result.stdout)
     assert counts is not None
     assert counts[1] == counts[2]
@@ -120,3 +128,17 @@ def test_stats_by_user_is_what_the_server_received(demo_run: DemoRun) -> None:
     assert {
         row["user_id"]: row["requests"] for row in json.loads(shown.stdout)
     } == demo_run.tally.requests_by_user
+
+
+def test_the_next_commands_are_as_the_user_can_type_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "venv" / "bin" / "fanlight"
+    command.parent.mkdir(parents=True)
+    command.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["venv/bin/fanlight", "demo"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert typed_name() == "venv/bin/fanlight"
+    monkeypatch.setenv("PATH", str(command.parent))
+    assert typed_name() == "fanlight"

@@ -20,13 +20,12 @@ from rich.text import Text
 from fanlight_collectors.cli.demo_report import show_report
 from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.output import progress_bar, terminal
-from fanlight_collectors.cli.programs import free_port, port_is_free, run_lines, started_up
-from fanlight_collectors.cli.target import DATA_FOLDER, UP_URL, Reader, open_reader, read_rows
-from fanlight_collectors.cli.through_up import answers
+from fanlight_collectors.cli.programs import free_port, run_lines, started_up, typed_name
+from fanlight_collectors.cli.target import Reader, open_reader, read_rows
 from fanlight_collectors.demo_server import RunningDemoServer, Tally, running_demo_server
 from fanlight_schema.refresh import STANDING_MARKS
 
-UP_PORT = 4318
+DEMO_FOLDER = "fanlight-demo"  # apart from the figures of real programs
 FIGURES_TIMEOUT_S = 60.0  # figures are right 5 s after the insert on a machine that is not busy
 POLL_S = 0.25
 DONE = re.compile(r"(\d+)/(\d+) (\w+) (\S+)")
@@ -45,7 +44,7 @@ def demo(
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help=f"Keep the data here (default: ./{DATA_FOLDER}).", show_default=False
+            metavar="FOLDER", help=f"Keep the data here (default: ./{DEMO_FOLDER}).", show_default=False
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives other questions and answers.")] = 7,
@@ -71,7 +70,8 @@ def demo(
     console = terminal()
     _check(real, model)
     outcome = Outcome(f"demo-{secrets.token_hex(3)}")
-    with _collector(console, data) as url, _model_server(real, seed) as server:
+    folder = data or Path(DEMO_FOLDER)
+    with _collector(console, folder) as url, _model_server(real, seed) as server:
         _introduce(console, url, server)
         _run_agent(
             console, outcome, _agent_command(outcome.session, seed, real, model), _environment(url, server)
@@ -81,7 +81,7 @@ def demo(
             _wait_for_figures(console, reader)
             _compare(console, reader, outcome, tally)
             show_report(console, reader, outcome.session)
-    _say_what_next(console, data)
+    _say_what_next(console, folder)
 
 
 def _check(real: bool, model: str | None) -> None:
@@ -96,18 +96,11 @@ def _check(real: bool, model: str | None) -> None:
 
 
 @contextmanager
-def _collector(console: Console, data: Path | None) -> Iterator[str]:
-    """The address of the up to send to: the one that runs, else one of our own until the block ends."""
-    if data is None and answers(UP_URL):
-        console.print(f"using the fanlight up that runs at {UP_URL}")
-        yield UP_URL
-        return
-    port = UP_PORT if port_is_free(UP_PORT) else free_port()
-    if port != UP_PORT:
-        console.print(f"port {UP_PORT} is taken, so the collector listens on {port}")
+def _collector(console: Console, data: Path) -> Iterator[str]:
+    """The address of an up of our own until the block ends, where no other program sends."""
     with ExitStack() as running:
         with console.status("starting the collector"):
-            url = running.enter_context(started_up(data or Path(DATA_FOLDER), port))
+            url = running.enter_context(started_up(data, free_port()))
         yield url
 
 
@@ -190,14 +183,17 @@ def _of_run(session: str) -> str:
     return f"startsWith(session_id, '{session}-')"
 
 
-def _say_what_next(console: Console, data: Path | None) -> None:
-    where = f" --data {data}" if data is not None else ""
+def _say_what_next(console: Console, folder: Path) -> None:
+    where, us = f"./{folder}" if folder == Path(DEMO_FOLDER) else str(folder), typed_name()
+    steps = (
+        (f"{us} stats --by model --store {where}", "by action, user, model, agent, hour or region"),
+        (f"{us} up --data {where}", "the collector, with this data"),
+        (f"{us} up", "a collector for your own programs, in ./fanlight-data"),
+        (f"{us} run -- python my_agent.py", "a program of yours, unchanged"),
+        (f"{us} demo --real --model NAME", "with your OPENAI_BASE_URL, OPENAI_API_KEY"),
+    )
     console.print()
     console.print(Text("next", style="bold underline"))
-    for command, meaning in (
-        (f"fanlight up{where}", "the collector again, with this data"),
-        ("fanlight stats --by model", "also by action, user, agent, hour, region"),
-        ("fanlight run -- python my_agent.py", "a program of yours, unchanged"),
-        ("fanlight demo --real --model NAME", "with your OPENAI_BASE_URL, OPENAI_API_KEY"),
-    ):
-        console.print(Text(f"{command:<36}", style="cyan").append(meaning, style="dim"))
+    for command, meaning in steps:
+        console.print(Text(command, style="cyan"), soft_wrap=True)
+        console.print(Text(f"    {meaning}", style="dim"))

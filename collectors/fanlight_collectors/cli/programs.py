@@ -1,6 +1,8 @@
 """Programs that a command starts beside itself: a `fanlight up`, and the demo's agent."""
 
 import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,15 +74,19 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+def typed_name() -> str:
+    """How to call this command again: `fanlight` where that is this one, else as it was started.
+
+    A path below the current folder is shown from there.
+    """
+    started = Path(sys.argv[0]).absolute()
+    if started.name != "fanlight":
+        return "fanlight"
+    found = shutil.which("fanlight")
+    if found is not None and Path(found).resolve() == started.resolve():
+        return "fanlight"
+    shown = started.relative_to(Path.cwd()) if started.is_relative_to(Path.cwd()) else started
+    return shlex.quote(str(shown))
 
 
 def _wait_until_up(process: "subprocess.Popen[str]", url: str) -> None:
