@@ -78,6 +78,20 @@ def test_request_spans_add_nothing_to_a_call_that_has_its_own_span(store: Store)
     assert trace.counted(store, "model_calls, requests") == [(1, 2)]
 
 
+def test_demand_stands_in_the_hour_of_the_request_that_was_answered(store: Store) -> None:
+    trace, hour_ns = Trace(), 3_600 * 10**9
+    model = {"gen_ai.request.model": "crosses-an-hour", "gen_ai.usage.input_tokens": "10"}
+    call = trace.span(trace.span(0), WIRE | model | {"fanlight.requests": "2"}, Duration=hour_ns)
+    trace.span(call, {"fanlight.role": "request", "fanlight.request.outcome": "refused"})
+    answered = {"fanlight.role": "request", "fanlight.request.outcome": "answered"}
+    trace.span(call, answered, Timestamp=START_NS + hour_ns)
+    trace.counted(store, "model_calls")
+    found = store.query(
+        "SELECT toUnixTimestamp(hour), calls, requests FROM gpu_demand_hourly WHERE model = 'crosses-an-hour'"
+    )
+    assert found.rows == [((START_NS + hour_ns) // hour_ns * 3_600, 1, 2)]
+
+
 def test_requests_stand_for_a_call_whose_span_never_came(store: Store) -> None:
     trace = Trace()
     trace.span(0)

@@ -4,12 +4,14 @@
 -- did no work. Of a request whose answer is not known, the low bound is nothing for time-outs and server errors, else
 -- what was seen, and the high bound the token limit. Cache reads that were not reported are none for value and high
 -- bound; for the low bound all but the last block of 16 tokens, where an earlier call could have filled the cache.
+-- The demand of a call stands in the hour of its last request: those before it were refused or lost.
 CREATE OR REPLACE VIEW build_calls AS
 WITH
     requested AS
     (
         SELECT
             * EXCEPT (sent, alike),
+            arrayMax(arrayPushBack(sent.start_ns, call_start_ns)) AS last_sent_ns,
             toUInt32(multiIf(
                 NOT counts, 0,
                 class = 2, length(outcomes),
@@ -78,6 +80,6 @@ SELECT
     )) AS work,
     toUInt32(if(counts AND isNull(c), answered + cut + lost, 0)) AS cache_unknown,
     toUInt32(if(counts AND is_unmeasured, answered + cut + lost, 0)) AS unmeasured,
-    toStartOfHour(fromUnixTimestamp64Nano(call_start_ns, 'UTC')) AS call_hour
+    toStartOfHour(fromUnixTimestamp64Nano(last_sent_ns, 'UTC')) AS call_hour
 FROM shaped
 COMMENT 'Calls of the open build with requests and work features';

@@ -1,8 +1,8 @@
 -- gpu_demand_hourly: how many GPU-seconds were demanded in each hour, by model, hardware, region and workload? The hour is
--- that of the call, not of its action.
+-- that of the call's last request, not of its action.
 CREATE OR REPLACE VIEW gpu_demand_hourly
 (
-    hour                 DateTime('UTC')   COMMENT 'Hour in which the calls began, UTC',
+    hour                 DateTime('UTC')   COMMENT 'Hour in which the last request of the calls began, UTC',
     model                String            COMMENT 'Model, empty if unknown',
     provider             String            COMMENT 'Provider, empty if unknown',
     hardware             String            COMMENT 'GPU that serves the model there, unknown if it is not known',
