@@ -86,6 +86,7 @@ def test_the_command_needs_no_port_keeps_to_its_own_folder_and_counts_what_its_s
         result = run_cli("demo", folder=tmp_path, columns=80)
         assert time.monotonic() - began < TIME_LIMIT_S
     assert result.returncode == 0, result.stderr
+    assert re.search(r"1 action with \d+ requests ran on a schedule", result.stdout)
     assert "fanlight stats --by model --store ./fanlight-demo" in result.stdout
     assert (tmp_path / "fanlight-demo").is_dir()
     assert not (tmp_path / "fanlight-data").exists()

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from fanlight_collectors.cli.demo_report import show_report
 from fanlight_collectors.cli.errors import CommandError, unusable
+from fanlight_collectors.cli.figures import counted
 from fanlight_collectors.cli.output import progress_bar, terminal
 from fanlight_collectors.cli.programs import free_port, run_lines, started_up, typed_name
 from fanlight_collectors.cli.target import Reader, open_reader, read_rows
@@ -165,18 +166,32 @@ def _wait_for_figures(console: Console, reader: Reader) -> None:
 
 def _compare(console: Console, reader: Reader, outcome: Outcome, tally: Tally | None) -> None:
     actions, requests = _counted(reader, outcome.session)
-    console.print(f"{actions} actions in {outcome.duration_s:.1f} s.", end=" ")
+    console.print(f"{counted(actions, 'action')} in {outcome.duration_s:.1f} s.", end=" ")
     if tally is None:
         console.print(f"fanlight counted {requests:,} requests.\n")
         return
     same = requests == tally.requests
     line = f"The server received {tally.requests:,} requests, fanlight counted {requests:,}."
     console.print(Text(line, style="green" if same else "bold red"))
+    _say_what_is_apart(console, reader, outcome.session)
     console.print()
     if not same:
         raise CommandError(
             "the two counts should be equal; `fanlight stats` may catch up, else please report it"
         )
+
+
+def _say_what_is_apart(console: Console, reader: Reader, session: str) -> None:
+    """Why the figures below are fewer: they are of actions that a user set off."""
+    sql = (
+        "SELECT count() AS actions, sum(requests) AS requests FROM actions "
+        f"WHERE {_of_run(session)} AND origin != 'user'"
+    )
+    actions, requests = read_rows(reader, sql).rows[0]
+    if actions:
+        apart = f"{counted(actions, 'action')} with {counted(requests, 'request')}"
+        line = f"{apart} ran on a schedule; what follows is the users' actions."
+        console.print(Text(line, style="dim"), soft_wrap=True)
 
 
 def _of_run(session: str) -> str:

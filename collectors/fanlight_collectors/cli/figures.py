@@ -15,6 +15,15 @@ def count(value: object) -> str:
     return f"{int(value):,}" if isinstance(value, int | float) else "-"
 
 
+def counted(value: object, thing: str) -> str:
+    """A whole number of things.
+
+    >>> counted(1, "action"), counted(1200, "call"), counted(None, "request")
+    ('1 action', '1,200 calls', '- requests')
+    """
+    return f"{count(value)} {thing}" + ("" if value == 1 else "s")
+
+
 def figure(value: object) -> str:
     """A measured or computed number, with three digits that count.
 
