@@ -52,7 +52,7 @@ def test_into_a_folder_figures_are_there_when_it_ends_and_twice_is_once(
     for _ in range(2):
         result = run_cli("import", *files, *store, folder=tmp_path)
         assert result.returncode == 1
-        assert "imported 3 spans from 4 files (3 requests)" in result.stdout
+        assert "imported 3 spans from 3 files (3 requests)" in result.stdout
         problems = [line for line in result.stderr.splitlines() if line.startswith("not imported")]
         assert [Path(line.split(": ")[1].split(",")[0]).name for line in problems] == [
             "two.jsonl.gz",
@@ -73,3 +73,9 @@ def test_through_a_running_up_and_good_files_are_exit_code_0(tmp_path: Path, fil
         expected = [{"action_name": "ask", "user_id": "ada", "model_calls": 0}]
         up.settle()
         assert up.rows("SELECT action_name, user_id, model_calls FROM actions") == expected
+
+
+def test_where_no_file_is_there_nothing_is_made_and_one_line_says_so(tmp_path: Path) -> None:
+    result = run_cli("import", "none.json", folder=tmp_path)
+    assert (result.returncode, result.stderr) == (1, "fanlight: nothing imported: there is no none.json\n")
+    assert not (tmp_path / "fanlight-data").exists()

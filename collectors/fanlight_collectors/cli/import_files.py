@@ -12,8 +12,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from fanlight_collectors.cli.errors import FAILED
-from fanlight_collectors.cli.figures import count
+from fanlight_collectors.cli.errors import FAILED, CommandError
+from fanlight_collectors.cli.figures import count, counted
 from fanlight_collectors.cli.output import progress_bar, show_value, terminal
 from fanlight_collectors.cli.target import StoreOption, find_target
 from fanlight_collectors.config import UpConfig
@@ -40,10 +40,12 @@ def import_(
       fanlight import traces.jsonl.gz
       fanlight import exported/*.json --store clickhouse://default:secret@localhost
     """
+    if not any(path.exists() for path in files):
+        raise CommandError(f"nothing imported: there is no {' and no '.join(map(str, files))}")
     target = find_target(store, for_writing=True)
     with _open_sink(target) as sink:
         report = _import(files, sink)
-    _show_summary(report, target)
+    _show_summary(report, sum(path.exists() for path in files), target)
     if report.problems:
         raise typer.Exit(FAILED)
 
@@ -76,11 +78,11 @@ def _import(files: list[Path], sink: Sink) -> ImportReport:
         return import_files(files, sink, on_file)
 
 
-def _show_summary(report: ImportReport, target: str) -> None:
+def _show_summary(report: ImportReport, files: int, target: str) -> None:
     console, errors = terminal(), terminal(stderr=True)
     console.print(
-        f"imported {count(report.spans)} spans from {count(report.files)} files "
-        f"({count(report.documents)} requests) into {target}",
+        f"imported {counted(report.spans, 'span')} from {counted(files, 'file')} "
+        f"({counted(report.documents, 'request')}) into {target}",
         soft_wrap=True,
     )
     for what, counts in (

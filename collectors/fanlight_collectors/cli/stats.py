@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fanlight_collectors.cli.counting import uncounted_line, wait_until_counted
 from fanlight_collectors.cli.errors import unusable
-from fanlight_collectors.cli.figures import UNKNOWN, bounded, count, figure
+from fanlight_collectors.cli.figures import UNKNOWN, bounded, count, counted, figure
 from fanlight_collectors.cli.output import (
     Cells,
     Format,
@@ -40,6 +40,7 @@ WorkloadChoice: TypeAlias = Literal["serving", "rl_rollout", "eval", "batch", "t
 Row: TypeAlias = Mapping[str, object]
 HEADINGS = {"hour": "hour (UTC)"}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+HOW_TO_MAKE_SOME = "`fanlight run -- python my_agent.py` traces a program of yours, `fanlight demo` shows one"
 READINGS = 5  # until headline and table are of one moment: a refresh every two seconds may come between them
 
 
@@ -138,7 +139,7 @@ def _show(reading: Reading, by: Dimension, scope: Scope, statement: str | None) 
     if reading.everything:
         _show_figures(console, reading, by, scope)
     else:
-        nothing = "no actions" + (" in that time" if scope.since_s else " yet; `fanlight demo` makes some")
+        nothing = "no actions" + (" in that time" if scope.since_s else f" yet; {HOW_TO_MAKE_SOME}")
         console.print("no actions counted yet" if reading.uncounted else nothing)
     if reading.uncounted:
         console.print(Text(uncounted_line(reading.uncounted), style="dim"))
@@ -169,7 +170,8 @@ def show_headline(console: Console, row: Row, scope: Scope) -> None:
     line = Text("Fan-out ").append(figure(row["fanout_mean"]), style="bold green")
     console.print(line.append(f" requests per {what}", style="bold"))
     console.print(
-        f"  {count(row['actions'])} actions, {count(row['calls'])} calls, {count(row['requests'])} requests"
+        f"  {counted(row['actions'], 'action')}, {counted(row['calls'], 'call')}, "
+        f"{counted(row['requests'], 'request')}"
     )
     shares = "   ".join(f"{name} {count(row[f'fanout_{name}'])}" for name in ("p50", "p90", "p99", "max"))
     console.print(f"  {shares}   {_amplification(row)} requests per call")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fanlight_collectors.cli.counting import uncounted_line, wait_until_counted
 from fanlight_collectors.cli.errors import CommandError, unusable
-from fanlight_collectors.cli.figures import bounded, count, duration
+from fanlight_collectors.cli.figures import bounded, count, counted, duration
 from fanlight_collectors.cli.output import busy, show_value, terminal
 from fanlight_collectors.cli.spans import Line, Node, build_tree, tree_lines
 from fanlight_collectors.cli.target import Reader, StoreOption, open_reader, read_rows
@@ -99,9 +99,9 @@ def _show_action(console: Console, row: dict[str, object]) -> None:
     name = show_value(row["action_name"]) if row["action_name"] else "action without a name"
     console.print(Text(f"{name}{user}", style="bold").append(f"   {row['action_id']}", style="dim"))
     console.print(
-        f"{count(row['requests'])} requests in {count(row['model_calls'])} calls, "
-        f"{count(row['agent_steps'])} agents, {count(row['tool_calls'])} tools, depth {count(row['depth'])}, "
-        f"{duration(row['duration_s'])}"
+        f"{counted(row['requests'], 'request')} in {counted(row['model_calls'], 'call')}, "
+        f"{counted(row['agent_steps'], 'agent')}, {counted(row['tool_calls'], 'tool')}, "
+        f"depth {count(row['depth'])}, {duration(row['duration_s'])}"
     )
     gpu = bounded(row["gpu_seconds"], row["gpu_seconds_low"], row["gpu_seconds_high"])
     method = f", {row['gpu_method']}" if row["gpu_seconds"] is not None else ""
