@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from fanlight_cli import run_cli
 from fanlight_collectors.cli.counting import uncounted_line, wait_until_counted
 from fanlight_collectors.cli.errors import CommandError
 from fanlight_collectors.cli.stats import parse_age, read_figures
-from fanlight_collectors.cli.stats_sql import Scope
+from fanlight_collectors.cli.stats_sql import Scope, grouped_sql
+from fanlight_collectors.cli.target import read_rows
 
 FANOUT = [
     "actions",
@@ -157,6 +159,7 @@ class ScriptedReader:
             for kind, word in (
                 ("marks", "toString(mark)"),
                 ("uncounted", "touched"),
+                ("unpriced", "has_rates"),
                 ("rows", "GROUP BY"),
                 ("headline", "fanout_mean"),
                 ("everything", "FROM actions"),
@@ -177,15 +180,20 @@ class ScriptedReader:
 
 
 def test_headline_and_table_are_read_again_until_they_are_of_one_moment() -> None:
-    new: dict[str, object] = {"actions": 1, "requests": 5}
+    new: dict[str, object] = {"actions": 1, "requests": 5, "requests_unpriced": 5}
     reader = ScriptedReader(
         marks=[[]],
         headline=[[{"actions": 0, "requests": None}], [new]],
         rows=[[{"action_name": "ask", **new}]],
         everything=[[{"actions": 1}]],
+        unpriced=[
+            [{"model": "gpt-x", "requests": 4, "has_rates": 0}, {"model": "m", "requests": 1, "has_rates": 1}]
+        ],
     )
     reading = read_figures(reader, "action", Scope())
     assert (reading.headline, reading.everything, reading.uncounted) == (new, 1, 0)
+    assert reading.unpriced.startswith("gpt-x: no rate card")
+    assert reading.unpriced.endswith("m: tokens unknown")
 
 
 def test_spans_that_are_not_counted_yet_are_waited_for_but_not_those_that_come_meanwhile() -> None:
@@ -195,3 +203,15 @@ def test_spans_that_are_not_counted_yet_are_waited_for_but_not_those_that_come_m
     assert len(reader.answers["marks"]) == 1
     assert wait_until_counted(reader, timeout_s=0) == 1
     assert uncounted_line(1).startswith("1 trace has spans that are not counted yet")
+
+
+def test_what_refused_requests_cost_is_not_the_figure_of_a_model_without_a_price(demo_run: DemoRun) -> None:
+    scope = Scope(origin=None)
+    for by in ("action", "model"):
+        with closing(demo_run.up.reader()) as reader:
+            rows = read_rows(reader, grouped_sql(by, scope)).objects()
+        assert rows
+        for row in rows:
+            unknown = row["gpu_seconds"] is None
+            assert unknown == (row["gpu_method"] == "unknown")
+            assert unknown or row["gpu_seconds_high"] or not row["requests_unpriced"]

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
-from fanlight_collectors.cli.stats import show_groups, show_headline
+from fanlight_collectors.cli.stats import show_groups, show_headline, why_unpriced
 from fanlight_collectors.cli.stats_sql import Scope, grouped_sql, headline_sql
 from fanlight_collectors.cli.target import Reader, read_rows
 from fanlight_collectors.cli.trace import show_cascade
@@ -14,7 +14,8 @@ TREE_LINES = 24
 def show_report(console: Console, reader: Reader, session: str) -> None:
     """Fan-out and GPU-seconds by action and by user, one research as a tree, and the statements."""
     scope = Scope(session_prefix=f"{session}-")
-    show_headline(console, read_rows(reader, headline_sql(scope)).objects()[0], scope)
+    headline = read_rows(reader, headline_sql(scope)).objects()[0]
+    show_headline(console, headline, scope, why_unpriced(reader, headline, scope))
     _section(console, "by user")
     show_groups(console, read_rows(reader, grouped_sql("user", scope)), "user")
     _section(console, "by action")

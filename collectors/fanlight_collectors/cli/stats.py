@@ -32,6 +32,7 @@ from fanlight_collectors.cli.stats_sql import (
     excluded_sql,
     grouped_sql,
     headline_sql,
+    unpriced_sql,
 )
 from fanlight_collectors.cli.target import Reader, StoreOption, open_reader, read_rows
 
@@ -41,6 +42,7 @@ Row: TypeAlias = Mapping[str, object]
 HEADINGS = {"hour": "hour (UTC)"}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 HOW_TO_MAKE_SOME = "`fanlight run -- python my_agent.py` traces a program of yours, `fanlight demo` shows one"
+MODELS_NAMED = 3  # of those without a price
 READINGS = 5  # until headline and table are of one moment: a refresh every two seconds may come between them
 
 
@@ -52,6 +54,7 @@ class Reading:
     rows: Rows
     everything: int
     uncounted: int
+    unpriced: str
 
 
 def stats(
@@ -119,13 +122,38 @@ def parse_age(text: str) -> int:
 def read_figures(reader: Reader, by: Dimension, scope: Scope) -> Reading:
     """The figures, after what is in the store has been counted; headline and table agree."""
     waiting = wait_until_counted(reader)
-    for _ in range(READINGS):
-        headline = read_rows(reader, headline_sql(scope)).objects()[0]
-        rows = read_rows(reader, grouped_sql(by, scope))
+    headline, rows = _read_both(reader, by, scope)
+    for _ in range(READINGS - 1):
         if agree(headline, rows, by):
             break
+        headline, rows = _read_both(reader, by, scope)
     everything = _number(read_rows(reader, excluded_sql(scope)).rows[0][0])
-    return Reading(headline, rows, everything, waiting)
+    return Reading(headline, rows, everything, waiting, why_unpriced(reader, headline, scope))
+
+
+def why_unpriced(reader: Reader, headline: Row, scope: Scope) -> str:
+    """Why requests are in no GPU-second figure, in one line; empty where all are."""
+    if not headline["requests_unpriced"]:
+        return ""
+    models = read_rows(reader, unpriced_sql(scope)).objects()
+    reasons = (
+        ("no rate card (its size is not published, or it is not in the catalogue)", 0),
+        ("tokens unknown", 1),
+    )
+    listed = (
+        (reason, [_name(one["model"], "model") for one in models if _number(one["has_rates"]) == has_rates])
+        for reason, has_rates in reasons
+    )
+    return "; ".join(f"{_some(names)}: {reason}" for reason, names in listed if names)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MODELS_NAMED} more" if len(names) > MODELS_NAMED else ""
+    return ", ".join(names[:MODELS_NAMED]) + more
+
+
+def _read_both(reader: Reader, by: Dimension, scope: Scope) -> tuple[Row, Rows]:
+    return read_rows(reader, headline_sql(scope)).objects()[0], read_rows(reader, grouped_sql(by, scope))
 
 
 def agree(headline: Row, rows: Rows, by: Dimension) -> bool:
@@ -152,7 +180,7 @@ def _show(reading: Reading, by: Dimension, scope: Scope, statement: str | None) 
 
 
 def _show_figures(console: Console, reading: Reading, by: Dimension, scope: Scope) -> None:
-    show_headline(console, reading.headline, scope)
+    show_headline(console, reading.headline, scope, reading.unpriced)
     console.print()
     show_groups(console, reading.rows, by)
     console.print()
@@ -164,7 +192,7 @@ def _show_figures(console: Console, reading: Reading, by: Dimension, scope: Scop
         console.print(Text(text, style="dim"))
 
 
-def show_headline(console: Console, row: Row, scope: Scope) -> None:
+def show_headline(console: Console, row: Row, scope: Scope, unpriced: str = "") -> None:
     """Fan-out and GPU-seconds of everything in scope."""
     what = f"{scope.origin or 'every'} action"
     line = Text("Fan-out ").append(figure(row["fanout_mean"]), style="bold green")
@@ -178,8 +206,10 @@ def show_headline(console: Console, row: Row, scope: Scope) -> None:
     console.print()
     line = Text("GPU-seconds ").append(_gpu(row), style="bold green")
     console.print(line.append(f", {row['gpu_method']}" if row["gpu_seconds"] is not None else ""))
-    unpriced = f"{count(row['requests_unpriced'])} of {count(row['requests'])} requests unpriced"
-    console.print(f"  seconds of the reference GPU (H100 SXM unless set); {unpriced}")
+    left_out = f"{count(row['requests_unpriced'])} of {counted(row['requests'], 'request')} unpriced"
+    console.print(f"  seconds of the reference GPU (H100 SXM unless set); {left_out}")
+    if unpriced:
+        console.print(Text(f"  unpriced: {unpriced}", style="dim"))
 
 
 def show_groups(console: Console, rows: Rows, by: Dimension) -> None:

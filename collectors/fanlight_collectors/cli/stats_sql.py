@@ -63,6 +63,16 @@ def excluded_sql(scope: Scope) -> str:
     return f"SELECT count() AS actions FROM actions AS a\n{everything.where('a')}".rstrip()
 
 
+def unpriced_sql(scope: Scope) -> str:
+    """Models with requests that are in no GPU-second figure, most first, and whether they have rates."""
+    return (
+        "SELECT c.model AS model, sum(c.requests_unpriced) AS requests,\n"
+        "    max(c.hardware IS NOT NULL) AS has_rates\n"
+        f"FROM model_calls AS c\n{scope.where('c')}"
+        "GROUP BY model HAVING requests > 0 ORDER BY requests DESC, model"
+    )
+
+
 def _fanout() -> str:
     percentiles = ",\n".join(
         f"    quantileExactWeighted({p})(a.requests, 1) AS fanout_p{round(p * 100)}" for p in (0.5, 0.9, 0.99)
@@ -90,11 +100,15 @@ def _calls() -> str:
 
 
 def _gpu(alias: str) -> str:
+    """GPU-seconds: NULL, not the 0 of refused requests, where no request that did work is priced."""
     method = f"splitByChar('+', {alias}.gpu_method)[1]"
+    unpriced = f"sum({alias}.requests_unpriced) > 0 AND sum({alias}.gpu_seconds_high) = 0"
+    sums = "".join(
+        f"    if({unpriced}, NULL, sum({alias}.{name})) AS {name},\n"
+        for name in ("gpu_seconds", "gpu_seconds_low", "gpu_seconds_high")
+    )
     return (
-        f"    sum({alias}.gpu_seconds) AS gpu_seconds,\n"
-        f"    sum({alias}.gpu_seconds_low) AS gpu_seconds_low,\n"
-        f"    sum({alias}.gpu_seconds_high) AS gpu_seconds_high,\n"
+        f"{sums}"
         "    if(isNull(gpu_seconds), 'unknown', concat(\n"
         f"        argMinIf({method}, indexOf({WEAKEST_FIRST}, {method}),\n"
         f"            {alias}.gpu_seconds IS NOT NULL),\n"

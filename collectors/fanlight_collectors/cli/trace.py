@@ -103,8 +103,11 @@ def _show_action(console: Console, row: dict[str, object]) -> None:
         f"{counted(row['agent_steps'], 'agent')}, {counted(row['tool_calls'], 'tool')}, "
         f"depth {count(row['depth'])}, {duration(row['duration_s'])}"
     )
-    gpu = bounded(row["gpu_seconds"], row["gpu_seconds_low"], row["gpu_seconds_high"])
-    method = f", {row['gpu_method']}" if row["gpu_seconds"] is not None else ""
+    priced = (
+        row["gpu_seconds_high"] or not row["requests_unpriced"]
+    )  # else only refused requests have a price
+    gpu = bounded(row["gpu_seconds"] if priced else None, row["gpu_seconds_low"], row["gpu_seconds_high"])
+    method = f", {row['gpu_method']}" if priced and row["gpu_seconds"] is not None else ""
     console.print(
         f"{count(row['input_tokens'])} tokens in, {count(row['output_tokens'])} out; "
         f"GPU-seconds {gpu}{method}"
