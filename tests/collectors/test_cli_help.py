@@ -60,13 +60,25 @@ def test_version_is_that_of_the_distribution(tmp_path: Path) -> None:
     assert run_cli("--version", folder=tmp_path).stdout == f"fanlight {version('fanlight')}\n"
 
 
-def test_without_the_extra_one_line_says_what_to_install() -> None:
+def without_the_extra(*arguments: str) -> "subprocess.CompletedProcess[str]":
     hide_typer = (
         "import sys, importlib.util as u; real = u.find_spec\n"
         "u.find_spec = lambda name, *rest: None if name == 'typer' else real(name, *rest)\n"
         "from fanlight_collectors.cli import main; sys.exit(main())"
     )
-    result = subprocess.run([sys.executable, "-c", hide_typer], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", hide_typer, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_without_the_extra_one_line_says_what_to_install() -> None:
+    result = without_the_extra("stats")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "pip install 'fanlight[collector]'" in result.stderr
+
+
+def test_without_the_extra_version_and_help_work() -> None:
+    version, shown = without_the_extra("--version"), without_the_extra("--help")
+    assert (version.returncode, version.stdout.split()[0], version.stderr) == (0, "fanlight", "")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "pip install 'fanlight[collector]'" in shown.stdout
