@@ -12,6 +12,8 @@ from typing import TypeAlias
 import pytest
 
 from fanlight_cli import clean_environment, run_cli
+from fanlight_collectors.cli.errors import CommandError
+from fanlight_collectors.cli.target import check_permission, open_reader
 from running import running_up
 
 Ask: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -150,3 +152,44 @@ def test_schema_is_applied_once_and_a_folder_is_read_without_an_up(tmp_path: Pat
     dropped = run_cli("sql", "DROP VIEW actions", folder=tmp_path)
     assert (dropped.returncode, dropped.stderr.count("\n")) == (1, 1)
     assert "readonly" in dropped.stderr
+
+
+def test_text_in_double_quotes_and_a_statement_without_quotes_get_a_hint(ask: Ask) -> None:
+    quoted = ask('SELECT count() FROM actions WHERE user_id = "ada"')
+    assert quoted.returncode == 1
+    assert "use single quotes for text" in quoted.stderr
+    split = ask("SELECT", "1")
+    assert (split.returncode, split.stderr.count("\n")) == (2, 1)
+    assert "quote the statement" in split.stderr
+
+
+def test_a_description_has_no_empty_columns(ask: Ask) -> None:
+    shown = ask("DESCRIBE TABLE actions").stdout
+    assert shown.split()[:3] == ["name", "type", "comment"]
+
+
+def test_a_url_with_one_slash_is_no_folder(tmp_path: Path) -> None:
+    result = run_cli("sql", "SELECT 1", "--store", "clickhouse:/typo", folder=tmp_path)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "clickhouse://" in result.stderr
+
+
+def test_a_second_up_is_told_of_the_first(folder: Path, url: str) -> None:
+    same_port = run_cli("up", "--data", f"{folder}/other", "--listen", url.partition("//")[2], folder=folder)
+    assert (same_port.returncode, same_port.stderr.count("\n")) == (2, 1)
+    assert f"a fanlight up runs at {url} already" in same_port.stderr
+    assert not (folder / "other").exists()
+    same_folder = run_cli("up", "--data", f"{folder}/data", "--listen", "127.0.0.1:0", folder=folder)
+    assert (same_folder.returncode, same_folder.stderr.count("\n")) == (2, 1)
+    assert "open in process" in same_folder.stderr
+    assert "--store http://127.0.0.1:PORT" in same_folder.stderr
+
+
+def test_a_folder_that_may_not_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    for open_it in (lambda: check_permission(f"chdb://{tmp_path}"), lambda: open_reader(str(tmp_path))):
+        with pytest.raises(CommandError, match="Permission denied") as refused:
+            open_it()
+        assert refused.value.exit_code == 2

@@ -5,6 +5,7 @@ import re
 _POSITION = re.compile(r"failed at position (\d+)")
 _ECHO = re.compile(r"(\(line \d+, col \d+\)): .*?(?=\. Expected|\. Unmatched|\. \.|\. \(|$)", re.DOTALL)
 _NAME = re.compile(r"(?:identifier|function|table|column|database|name) [`'\"]?([\w.]+)", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"identifier [`'\"]?([^`'\"]+?)[`'\"]?(?= in scope|[,.;]|$)", re.IGNORECASE)
 _PREFIX = re.compile(  # of the embedded engine, and what clickhouse-connect puts before a server's message
     r"^(?:Received ClickHouse exception, code: \d+, server response: )?(?:Code: \d+\. )?DB::Exception: "
 )
@@ -13,9 +14,15 @@ MAX_EXPECTED = 8  # of the tokens that ClickHouse would have taken, of which it 
 
 def explain(message: str, sql: str) -> str:
     """ClickHouse's message in one line, then the line of `sql` that it is about, with a caret."""
-    short = shorten(message)
+    short = shorten(message) + _quotes_hint(message, sql)
     position = find_position(message, sql)
     return short if position is None else f"{short}\n{point_at(sql, position)}"
+
+
+def _quotes_hint(message: str, sql: str) -> str:
+    """What to say where a text stands in double quotes, which ClickHouse takes for a name."""
+    names = (match.group(1) for match in _IDENTIFIER.finditer(message))
+    return " (use single quotes for text)" if any(f'"{name}"' in sql for name in names) else ""
 
 
 def shorten(message: str) -> str:

@@ -94,7 +94,10 @@ def _wait_until_up(process: "subprocess.Popen[str]", url: str) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             said = (process.stderr.read() if process.stderr else "").strip()
-            raise unusable(said.removeprefix("fanlight up: ") or f"up ended with code {process.returncode}")
+            raise unusable(
+                said.removeprefix("fanlight up: ").removeprefix("fanlight: ")
+                or f"up ended with code {process.returncode}"
+            )
         if answers(url):
             return
         time.sleep(POLL_S)

@@ -8,7 +8,15 @@ import typer
 
 from fanlight_collectors.cli.caret import explain
 from fanlight_collectors.cli.errors import CommandError, unusable
-from fanlight_collectors.cli.output import busy, parse_rows, show_rows, terminal, write_bytes, write_json
+from fanlight_collectors.cli.output import (
+    Rows,
+    busy,
+    parse_rows,
+    show_rows,
+    terminal,
+    write_bytes,
+    write_json,
+)
 from fanlight_collectors.cli.target import Reader, StoreOption, open_reader
 
 MACHINE_FORMATS = {"csv": "CSVWithNames", "tsv": "TSVWithNames"}
@@ -16,7 +24,8 @@ MACHINE_FORMATS = {"csv": "CSVWithNames", "tsv": "TSVWithNames"}
 
 def sql(
     statement: Annotated[
-        str, typer.Argument(metavar="SELECT", help="The statement, or - to read it from stdin.")
+        list[str],
+        typer.Argument(metavar="SELECT", help="The statement in quotes, or - to read it from stdin."),
     ],
     output_format: Annotated[
         Literal["table", "json", "csv", "tsv"], typer.Option("--format", "-f", help="How to print the rows.")
@@ -33,7 +42,9 @@ def sql(
       fanlight sql "SELECT user_id, requests FROM actions LIMIT 5" --format csv
       fanlight sql - < my_question.sql
     """
-    text = sys.stdin.read() if statement == "-" else statement
+    if len(statement) > 1:
+        raise unusable('quote the statement, so that the shell leaves it whole: fanlight sql "SELECT ..."')
+    text = sys.stdin.read() if statement == ["-"] else statement[0]
     if not text.strip():
         raise unusable('the statement is empty; give one, for example: fanlight sql "SELECT * FROM actions"')
     with busy("asking"), closing(open_reader(store)) as reader:
@@ -43,7 +54,18 @@ def sql(
     elif output_format == "json":
         write_json(parse_rows(answer))
     else:
-        show_rows(terminal(), parse_rows(answer))
+        rows = parse_rows(answer)
+        show_rows(terminal(), without_empty_columns(rows) if _describes(text) else rows)
+
+
+def without_empty_columns(rows: Rows) -> Rows:
+    """The rows without the columns that are empty in all of them, as most of DESCRIBE TABLE's are."""
+    kept = [i for i in range(len(rows.columns)) if any(row[i] not in ("", None) for row in rows.rows)]
+    return Rows([rows.columns[i] for i in kept], [[row[i] for i in kept] for row in rows.rows])
+
+
+def _describes(text: str) -> bool:
+    return text.split(maxsplit=1)[0].upper() in ("DESCRIBE", "DESC")
 
 
 def ask(reader: Reader, text: str, output_format: str) -> bytes:

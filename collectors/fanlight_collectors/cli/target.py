@@ -1,5 +1,7 @@
 """Which store a command reads: the one that was named, else a running `fanlight up`, else ./fanlight-data."""
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Protocol, TypeAlias
 
@@ -16,6 +18,7 @@ DATA_FOLDER = DEFAULT_FOLDER
 MISSING_NAME = frozenset({47, 60, 81})  # ClickHouse: unknown identifier, table, database
 FIX = "run `fanlight schema apply`, or restart the up that holds it"
 READ_ONLY = {"readonly": 1}  # a command that reads never changes a store, whatever the statement
+ONE_SLASH = re.compile(r"(chdb|clickhouses?|https?):(?!//)")
 UP_SCHEMES = ("http://", "https://")
 UP_URL = f"http://{DEFAULT_LISTEN}"
 
@@ -78,8 +81,25 @@ def find_target(store: str | None, *, for_writing: bool = False) -> str:
 
 
 def store_url(text: str) -> str:
-    """A store's URL; a folder may be given as a path."""
+    """A store's URL; a folder may be given as a path. CommandError for a URL with too few slashes."""
+    if scheme := ONE_SLASH.match(text):
+        slashes = "///" if scheme[1] == "chdb" else "//"
+        raise unusable(
+            f"{text} is no store; after {scheme[1]}: come {len(slashes)} slashes: {scheme[1]}:{slashes}..."
+        )
     return text if "://" in text else f"chdb://{Path(text).resolve()}"
+
+
+def check_permission(url: str) -> None:
+    """CommandError where this user may not write to the folder of an embedded store, as its engine must."""
+    folder = Path(url.removeprefix("chdb://"))
+    if not url.startswith("chdb://") or not folder.exists():
+        return
+    for path in (folder, folder / "status"):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            raise unusable(
+                f"cannot write to {path}: Permission denied; run this as its owner, or take another folder"
+            )
 
 
 class DirectReader:
@@ -89,6 +109,7 @@ class DirectReader:
         folder = Path(url.removeprefix("chdb://"))
         if url.startswith("chdb://") and not folder.is_dir():
             raise unusable(f"there is no data folder {folder}; `fanlight up --data {folder}` makes one")
+        check_permission(url)
         try:
             self._store = open_store(url, create=False)
         except StoreError as error:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from fanlight_collectors.cli.errors import unusable
-from fanlight_collectors.cli.target import store_url
+from fanlight_collectors.cli.target import check_permission, store_url
+from fanlight_collectors.cli.through_up import health
 
 
 def up(
@@ -73,4 +74,18 @@ def up(
         )
     except ConfigError as error:
         raise unusable(str(error)) from error
+    _refuse_a_second_up(config.port)
+    check_permission(config.store)
     raise typer.Exit(run_up(config))
+
+
+def _refuse_a_second_up(port: int) -> None:
+    url = f"http://127.0.0.1:{port}"
+    found = health(url) if port else None
+    if found is not None:
+        place = found.get("data_folder") or found.get("store")
+        raise unusable(
+            f"a fanlight up runs at {url} already, with its data in {place}; "
+            f"send spans there, ask it with `fanlight stats --store {url}`, "
+            "or start this one at another port: --listen 127.0.0.1:14318"
+        )

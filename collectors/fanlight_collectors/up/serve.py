@@ -21,7 +21,7 @@ from fanlight_collectors.up.receive import Receiver
 from fanlight_collectors.up.sql import SqlEndpoint
 from fanlight_collectors.up.writer import ByteBudget, GroupWriter
 from fanlight_schema import migrate
-from fanlight_schema.store import Store, StoreError, open_store
+from fanlight_schema.store import Store, StoreError, StoreLocked, open_store
 
 Say = Callable[[str], None]
 
@@ -95,7 +95,15 @@ def _with_real_port(config: UpConfig, listener: socket.socket) -> UpConfig:
 
 @contextlib.contextmanager
 def _open(config: UpConfig) -> Iterator[Store]:
-    with open_store(config.store) as store:
+    try:
+        opened = open_store(config.store)
+    except StoreLocked as exc:
+        held = str(exc).partition("; ")[0]
+        raise CannotStart(
+            f"{held}; if that is another up, use it: fanlight stats (or sql, import) "
+            "--store http://127.0.0.1:PORT with its port, 4318 unless set"
+        ) from exc
+    with opened as store:
         migrate.apply(store)
         yield store
 
