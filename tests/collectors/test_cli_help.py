@@ -52,6 +52,7 @@ def test_wrong_usage_is_exit_code_2(tmp_path: Path, arguments: list[str]) -> Non
     result = run_cli(*arguments, folder=tmp_path)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
+    assert "Value error" not in result.stderr
 
 
 def test_version_is_that_of_the_distribution(tmp_path: Path) -> None:

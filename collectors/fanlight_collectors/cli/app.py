@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from fanlight_collectors.cli import schema
 from fanlight_collectors.cli.caret import shorten
@@ -26,6 +27,17 @@ ANY_ARGUMENTS: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspe
 SCHEMA_HELP = "Make, check or print fanlight's tables and views in a ClickHouse database."
 
 
+class PlainCommand(TyperCommand):
+    """A command whose messages for wrong values are without the words that pydantic puts before them."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # typer hides its Context's base
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 def _group(**options: Any) -> typer.Typer:
     return typer.Typer(
         no_args_is_help=True,
@@ -39,7 +51,9 @@ def _group(**options: Any) -> typer.Typer:
 
 def _add(group: typer.Typer, command: Callable[..., None], name: str | None = None, **settings: Any) -> None:
     """Add a command; a message for wrong usage and --help are the same for all."""
-    options = group.command(name, help=help_text(command), context_settings={**HELP, **settings})
+    options = group.command(
+        name, cls=PlainCommand, help=help_text(command), context_settings={**HELP, **settings}
+    )
     options(command)
 
 
