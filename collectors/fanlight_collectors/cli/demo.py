@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -22,11 +23,10 @@ from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.figures import counted
 from fanlight_collectors.cli.output import progress_bar, terminal
 from fanlight_collectors.cli.programs import free_port, run_lines, started_up, typed_name
-from fanlight_collectors.cli.target import Reader, open_reader, read_rows
+from fanlight_collectors.cli.target import DEMO_FOLDER, Reader, open_reader, read_rows
 from fanlight_collectors.demo_server import RunningDemoServer, Tally, running_demo_server
 from fanlight_schema.refresh import STANDING_MARKS
 
-DEMO_FOLDER = "fanlight-demo"  # apart from the figures of real programs
 FIGURES_TIMEOUT_S = 60.0  # figures are right 5 s after the insert on a machine that is not busy
 POLL_S = 0.25
 DONE = re.compile(r"(\d+)/(\d+) (\w+) (\S+)")
@@ -81,7 +81,7 @@ def demo(
             tally = server.tally if server is not None else None
             _wait_for_figures(console, reader)
             _compare(console, reader, outcome, tally)
-            show_report(console, reader, outcome.session)
+            show_report(console, reader, outcome.session, _shown(folder))
     _say_what_next(console, folder)
 
 
@@ -198,8 +198,12 @@ def _of_run(session: str) -> str:
     return f"startsWith(session_id, '{session}-')"
 
 
+def _shown(folder: Path) -> str:
+    return shlex.quote(str(folder) if folder.is_absolute() else f"./{folder}")
+
+
 def _say_what_next(console: Console, folder: Path) -> None:
-    where, us = f"./{folder}" if folder == Path(DEMO_FOLDER) else str(folder), typed_name()
+    where, us = _shown(folder), typed_name()
     steps = (
         (f"{us} stats --by model --store {where}", "by action, user, model, agent, hour or region"),
         (f"{us} up --data {where}", "the collector, with this data"),

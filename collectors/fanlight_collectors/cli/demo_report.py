@@ -11,7 +11,7 @@ from fanlight_collectors.cli.trace import show_cascade
 TREE_LINES = 24
 
 
-def show_report(console: Console, reader: Reader, session: str) -> None:
+def show_report(console: Console, reader: Reader, session: str, store: str) -> None:
     """Fan-out and GPU-seconds by action and by user, one research as a tree, and the statements."""
     scope = Scope(session_prefix=f"{session}-")
     headline = read_rows(reader, headline_sql(scope)).objects()[0]
@@ -24,7 +24,7 @@ def show_report(console: Console, reader: Reader, session: str) -> None:
     if chosen is not None:
         _section(console, "one action as a tree")
         show_cascade(console, reader, chosen, TREE_LINES)
-    _section(console, "the SQL of these figures, each to be put into fanlight sql")
+    _section(console, f"the SQL of these figures, for fanlight sql --store {store}")
     for statement in _statements(session):
         console.print(Text(statement, style="cyan"), soft_wrap=True)
 

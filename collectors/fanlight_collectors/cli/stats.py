@@ -137,7 +137,7 @@ def why_unpriced(reader: Reader, headline: Row, scope: Scope) -> str:
         return ""
     models = read_rows(reader, unpriced_sql(scope)).objects()
     reasons = (
-        ("no rate card (its size is not published, or it is not in the catalogue)", 0),
+        ("no rate card (size not published, or not in the catalogue)", 0),
         ("tokens unknown", 1),
     )
     listed = (

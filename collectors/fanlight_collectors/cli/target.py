@@ -15,6 +15,7 @@ from fanlight_collectors.config import DEFAULT_FOLDER, DEFAULT_LISTEN
 from fanlight_schema.store import QueryError, StoreError, open_store
 
 DATA_FOLDER = DEFAULT_FOLDER
+DEMO_FOLDER = "fanlight-demo"  # of `fanlight demo`, apart from the figures of real programs
 MISSING_NAME = frozenset({47, 60, 81})  # ClickHouse: unknown identifier, table, database
 FIX = "run `fanlight schema apply`, or restart the up that holds it"
 READ_ONLY = {"readonly": 1}  # a command that reads never changes a store, whatever the statement
@@ -73,9 +74,10 @@ def find_target(store: str | None, *, for_writing: bool = False) -> str:
     if answers(UP_URL):
         return UP_URL
     if not for_writing and not Path(DATA_FOLDER).is_dir():
+        demo = f" (the demo's data: --store ./{DEMO_FOLDER})" if Path(DEMO_FOLDER).is_dir() else ""
         raise unusable(
             f"no data yet: no `fanlight up` runs at {UP_URL} and there is no folder ./{DATA_FOLDER}; "
-            "try `fanlight demo`, or start `fanlight up`, or name a store with --store"
+            f"try `fanlight demo`, or start `fanlight up`, or name a store with --store{demo}"
         )
     return store_url(DATA_FOLDER)
 
