@@ -20,6 +20,13 @@ FIRST_DERIVED = 20  # number of the first migration that derives something from 
 _numbers = itertools.count(1)
 
 
+def pytest_collection_finish() -> None:
+    """A module that switches the tracer on when imported would trace every test, and all they start."""
+    from fanlight._runtime import runtime
+
+    assert not runtime.on, "a test module, or what it imports, switched the tracer on"
+
+
 def _new_database() -> str:
     return f"t{next(_numbers)}"
 

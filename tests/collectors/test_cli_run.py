@@ -53,6 +53,13 @@ def test_the_program_is_instrumented_before_its_first_line_runs(tmp_path: Path) 
     assert result.stdout == f"True program\n{NOWHERE}\n"
 
 
+def test_below_a_traced_program_it_does_not_wait_for_the_first_client() -> None:
+    inherited = {"FANLIGHT_TRACE_ON_IMPORT": "1", "OTEL_SERVICE_NAME": "outer"}
+    environment = instrumented_environment(inherited, ["python", "agent.py"], NOWHERE)
+    assert "FANLIGHT_TRACE_ON_IMPORT" not in environment
+    assert environment["OTEL_SERVICE_NAME"] == "outer"
+
+
 def test_an_endpoint_where_nothing_listens_is_one_line_of_warning(tmp_path: Path) -> None:
     result = run_program("print('ran')", tmp_path)
     assert result.stdout == "ran\n"

@@ -15,7 +15,6 @@ import pytest
 
 import weka
 import weka_truth
-from replay_agents import ACTION_NAME
 from running import SUPPORT, Up, run_program, running_server, running_up
 
 FOLDER = weka.folder()
@@ -127,7 +126,7 @@ FANOUT = """
 
 
 def test_fanout_of_the_action_is_exact_in_mean_and_percentiles(replayed):
-    rows = replayed.up.rows(f"SELECT {FANOUT} FROM fanout_by_action WHERE action_name = '{ACTION_NAME}'")
+    rows = replayed.up.rows(f"SELECT {FANOUT} FROM fanout_by_action WHERE action_name = '{weka.ACTION_NAME}'")
     assert rows == [asdict(weka_truth.fanout(replayed.truth))]
 
 

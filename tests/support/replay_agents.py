@@ -27,7 +27,6 @@ import fanlight
 import weka
 from fanlight.openai import OpenAI
 
-ACTION_NAME = "user_turn"
 TOOL_NAME = "recorded_tool"
 CONCURRENT_SESSIONS = 8
 
@@ -47,7 +46,7 @@ def play_in_threads(sessions: Sequence[weka.Session]) -> None:
 
 def _session(client: OpenAI, session: weka.Session) -> None:
     for action in session.actions:
-        with fanlight.action(ACTION_NAME, user=session.user, session=session.id):
+        with fanlight.action(weka.ACTION_NAME, user=session.user, session=session.id):
             _steps(client, action.steps, in_sub_agent=False)
 
 
@@ -93,7 +92,7 @@ async def play_in_tasks(sessions: Sequence[weka.Session]) -> None:
 
 async def _session_async(client: AsyncOpenAI, session: weka.Session) -> None:
     for action in session.actions:
-        with fanlight.action(ACTION_NAME, user=session.user, session=session.id):
+        with fanlight.action(weka.ACTION_NAME, user=session.user, session=session.id):
             await _steps_async(client, action.steps, in_sub_agent=False)
 
 

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+ACTION_NAME = "user_turn"  # what a replay calls each action
+
 PUBLISHED_SESSIONS = 506
 PUBLISHED_QUALIFYING = 347
 SAMPLE_SESSIONS = 30

@@ -57,9 +57,11 @@ def instrumented_environment(
 ) -> dict[str, str]:
     """The environment in which a Python program instruments itself; what the user has set stays."""
     paths = [str(_auto_folder()), environment.get("PYTHONPATH", "")]
+    # Below a traced program the environment says to wait for the first client; `run` never waits.
+    inherited = {name: value for name, value in environment.items() if name != "FANLIGHT_TRACE_ON_IMPORT"}
     return {
         "OTEL_SERVICE_NAME": service_name(command),
-        **environment,
+        **inherited,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
     }
