@@ -6,6 +6,7 @@ import asyncio
 import gc
 import importlib
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ def http_library() -> Any:
     return importlib.import_module("httpx2" if openai.VERSION >= "3" else "httpx")
 
 
-class Driver:
+class Driver(ABC):
     """Makes clients and runs what they do; closes them all at the end."""
 
     client_class: type[Any]
@@ -46,13 +47,13 @@ class Driver:
         """What is out of reach is gone afterwards, and what its finalisers had to do is done."""
         gc.collect()
 
+    @abstractmethod
     def take(self, stream: Any, count: int | None = None) -> list[Any]:
         """The first `count` items of a stream, and then break out of the loop."""
-        raise NotImplementedError
 
+    @abstractmethod
     def within(self, manager: Any, body: Callable[[Any], Any]) -> Any:
         """Run `body` inside a (sync or async) context manager."""
-        raise NotImplementedError
 
 
 class SyncDriver(Driver):

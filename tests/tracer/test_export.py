@@ -1,6 +1,5 @@
 """The exporter against a real OTLP server that is well, slow, refusing, or not there."""
 
-import logging
 import socket
 import threading
 import time
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import fanlight
-from fanlight._config import read_config
 from fanlight._export import ExportCounts, ExportSink
 from fanlight._outcome import Outcome
 from fanlight._runtime import runtime
@@ -379,45 +377,3 @@ def test_threads_lose_nothing(collector: OtlpReceiver) -> None:
         thread.join()
     assert fanlight.flush(timeout_s=20)
     assert sink().counts == ExportCounts(ended=16_000, delivered=16_000)
-
-
-def test_unusable_settings_are_reported_and_the_default_stands(caplog: pytest.LogCaptureFixture) -> None:
-    config = read_config(
-        {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318",
-            "OTEL_EXPORTER_OTLP_TIMEOUT": "5s",
-            "OTEL_EXPORTER_OTLP_HEADERS": "token",
-            "FANLIGHT_QUEUE_LIMIT_BYTES": "-1",
-        }
-    )
-    assert config.traces_url == "http://127.0.0.1:4318/v1/traces"
-    assert config.timeout_s == 10
-    assert config.queue_limit_bytes == 64 * 2**20
-    assert caplog.record_tuples[0] == (
-        "fanlight",
-        logging.WARNING,
-        "OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4318': give a URL, for example http://127.0.0.1:4318; "
-        "fanlight goes on with http://127.0.0.1:4318",
-    )
-    assert len(caplog.messages) == 4
-    assert "token" not in caplog.messages[1]
-
-
-def test_grpc_endpoint_needs_no_scheme(caplog: pytest.LogCaptureFixture) -> None:
-    grpc = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
-    assert read_config({**grpc, "OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317"}).traces_url == "http://c:4317"
-    assert read_config(grpc).traces_url == "http://127.0.0.1:4317"
-    assert caplog.messages == []
-
-
-def test_traces_endpoint_is_taken_as_it_is() -> None:
-    config = read_config(
-        {
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://c.example/otlp/v1/traces",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://other:4318/",
-        }
-    )
-    assert config.traces_url == "https://c.example/otlp/v1/traces"
-    assert read_config({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1/base/"}).traces_url == (
-        "http://c:1/base/v1/traces"
-    )
