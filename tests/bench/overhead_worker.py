@@ -1,13 +1,12 @@
-"""One process of the overhead bench: makes calls with the bare or the traced SDK and says how long they took.
+"""One process of the overhead bench: makes calls with the bare or a traced SDK and says how long they took.
 
-    python tests/bench/overhead_worker.py bare|traced BASE_URL
+    python tests/bench/overhead_worker.py TRACER SERVER_URL
 
-Each line on standard input is `CASE COUNT`; each line on standard output is the seconds that COUNT calls
-took.
+Each line on standard input is `CASE COUNT`; each line on standard output is what COUNT calls took, in seconds:
+by the clock, of the process's CPU, and of the CPU of the thread that called.
 """
 
 import asyncio
-import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import openai
+import tracers
 from provider import answer_to
 
 PROMPTS = {"short": "Say it in one sentence.", "100KB": "All work and no play. " * 4_655}
@@ -78,22 +78,15 @@ ASYNC: dict[str, Callable[[Any, str], Awaitable[None]]] = {
 class Worker:
     """Clients for each transport, and the block of an action around a run of calls if they are traced."""
 
-    def __init__(self, *, traced: bool, base_url: str) -> None:
-        self._action: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
-        wrap: Callable[[Any], Any] = lambda client: client  # noqa: E731  two one-line choices side by side
-        if traced:
-            import fanlight  # the bare worker must not even load it
+    def __init__(self, tracer: str, server: str) -> None:
+        self._action = tracers.SWITCH_ON[tracer](server)
+        self._sync = {name: sync_client(name, f"{server}/v1") for name in ("memory", "http")}
+        self._async = {name: async_client(name, f"{server}/v1") for name in ("memory", "http")}
 
-            fanlight.instrument()
-            wrap = fanlight.wrap
-            self._action = lambda: fanlight.action("bench", user="u-1", session="s-1")
-        self._sync = {name: wrap(sync_client(name, base_url)) for name in ("memory", "http")}
-        self._async = {name: wrap(async_client(name, base_url)) for name in ("memory", "http")}
-
-    async def run(self, case: str, count: int) -> tuple[float, float]:
-        """Seconds and CPU seconds of `count` calls, of a case such as `http sync-stream 100KB`."""
+    async def run(self, case: str, count: int) -> tuple[float, float, float]:
+        """What `count` calls took, of a case such as `http sync-stream 100KB`."""
         transport, style, prompt = case.split()
-        started, started_cpu = time.perf_counter(), time.process_time()
+        started = time.perf_counter(), time.process_time(), time.thread_time()
         with self._action():
             if style in SYNC:
                 for _ in range(count):
@@ -101,11 +94,13 @@ class Worker:
             else:
                 for _ in range(count):
                     await ASYNC[style](self._async[transport], prompt)
-        return time.perf_counter() - started, time.process_time() - started_cpu
+        ended = time.perf_counter(), time.process_time(), time.thread_time()
+        clock_s, process_s, thread_s = (end - start for start, end in zip(started, ended, strict=True))
+        return clock_s, process_s, thread_s
 
 
 async def main() -> None:
-    worker = Worker(traced=sys.argv[1] == "traced", base_url=sys.argv[2])
+    worker = Worker(sys.argv[1], sys.argv[2])
     while line := await asyncio.to_thread(sys.stdin.readline):
         case, _, count = line.strip().rpartition(" ")
         print(*await worker.run(case, int(count)), flush=True)

@@ -1,6 +1,6 @@
 """All measurements, one after the other: what a call costs, spans into the store, time of each view.
 
-    python tests/bench/run.py [--json FOLDER] [overhead|ingest|views ...]
+    python tests/bench/run.py [--json FOLDER] [overhead|startup|ingest|views ...]
 
 Needs a quiet machine. Every table carries its own noise; compare ratios, not other machines' milliseconds.
 """
@@ -14,7 +14,9 @@ from pathlib import Path
 import report
 
 HERE = Path(__file__).resolve().parent
-BENCHES = ("overhead", "ingest", "views")
+BENCHES = ("overhead", "startup", "ingest", "views")
+PEERS = HERE.parents[1] / ".venv-peers/bin/python"  # `make bench` builds it
+BESIDE_PEERS = ("overhead", "startup")
 
 
 def main() -> int:
@@ -30,6 +32,8 @@ def main() -> int:
         started = time.perf_counter()
         print(flush=True)
         output = ["--json", str(options.json / f"{name}.json")] if options.json else []
+        if name in BESIDE_PEERS and PEERS.exists():
+            output += ["--python", str(PEERS)]
         failed |= subprocess.run([sys.executable, HERE / f"{name}.py", *output], check=False).returncode
         print(f"({name}: {time.perf_counter() - started:.0f} s)", flush=True)
     return failed
