@@ -89,7 +89,9 @@ class Worker:
         self._process.stdin.flush()
         answer = self._process.stdout.readline().split()
         if len(answer) != 3:
-            raise RuntimeError(f"the process of {self.tracer} ended in {case}; run overhead_worker.py by hand")
+            raise RuntimeError(
+                f"the process of {self.tracer} ended in {case}; run overhead_worker.py by hand"
+            )
         clock, process, thread = (float(seconds) / count * 1e6 for seconds in answer)
         return clock, thread, process
 
@@ -117,7 +119,10 @@ def measure(case: str, workers: Sequence[Worker], rounds: int) -> list[Row]:
 def _row(case: str, tracer: str, blocks: dict[str, list[tuple[float, float, float]]]) -> Row:
     bare, again = (blocks[name] for name in BARE)
     added = [
-        [value - (one if tracer == BARE[1] else (one + other) / 2) for one, other, value in zip(*of, strict=True)]
+        [
+            value - (one if tracer == BARE[1] else (one + other) / 2)
+            for one, other, value in zip(*of, strict=True)
+        ]
         for of in zip(bare, again, blocks[tracer], strict=True)
     ]
     clock, thread, process = (list(column) for column in zip(*added, strict=True))
@@ -177,7 +182,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="blocks of each process per case")
     parser.add_argument("--python", default=sys.executable, help="runs the tracers: the peers have their own")
     known = [name for name in tracers.SWITCH_ON if name != "bare"]
-    parser.add_argument("--only", nargs="+", choices=known, help="these tracers (default: those that are installed)")
+    parser.add_argument(
+        "--only", nargs="+", choices=known, help="these tracers (default: those that are installed)"
+    )
     options = parser.parse_args()
     names = options.only or tracers.installed(options.python)
     print(f"Added to one call, median of {options.rounds} interleaved blocks of each process", flush=True)
