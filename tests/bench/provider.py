@@ -11,7 +11,6 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-
 Json = dict[str, Any]
 
 CHUNKS = 200
