@@ -1,12 +1,12 @@
-"""What fanlight, and each of its peers, adds to a call of the OpenAI SDK, against the bare SDK in the same run.
+"""What fanlight and its peers add to a call of the OpenAI SDK, against the bare SDK in the same run.
 
-    python tests/bench/overhead.py [--json PATH] [--rounds 20] [--python .venv-peers/bin/python] [--only fanlight]
+    python tests/bench/overhead.py [--json PATH] [--rounds 20] [--python PEERS_PYTHON] [--only fanlight]
 
-Processes take turns in short blocks of calls: the bare SDK, the bare SDK again, one for each tracer. The second
-bare one is there for the noise: what it differs by from the first is what this machine cannot tell apart. Blocks
-are compared with the blocks of their own round; figures are medians over rounds. Over `memory` the transport is a
-function in the process, so all that is left is the SDK's work; over `http` a server on loopback answers at once.
-Traced processes export to that server too, in the time that is measured.
+Processes take turns in short blocks of calls: the bare SDK, the bare SDK again, one for each tracer. The
+second bare one is there for the noise: what it differs by from the first is what this machine cannot tell
+apart. Blocks are compared with the blocks of their own round; figures are medians over rounds. Over `memory`
+the transport is a function in the process, so all that is left is the SDK's work; over `http` a server on
+loopback answers at once. Traced processes export to that server too, in the time that is measured.
 """
 
 import argparse
@@ -32,9 +32,9 @@ BARE = ("bare", "bare again")
 class Row:
     """One case of one tracer; times in microseconds per call, added to the mean of the two bare processes.
 
-    `added_us` is by the clock, with its quartiles; `thread_us` the processor time of the thread that calls, which
-    other load hardly touches; `process_us` that of the whole process, its exporting thread included. For
-    `bare again` they are bare against bare: what this machine cannot tell from nothing.
+    `added_us` is by the clock, with its quartiles; `thread_us` the processor time of the thread that calls,
+    which other load hardly touches; `process_us` that of the whole process, its exporting thread included.
+    For `bare again` they are bare against bare: what this machine cannot tell from nothing.
     """
 
     case: str
@@ -89,9 +89,7 @@ class Worker:
         self._process.stdin.flush()
         answer = self._process.stdout.readline().split()
         if len(answer) != 3:
-            raise RuntimeError(
-                f"the process of {self.tracer} ended in {case}; run overhead_worker.py by hand"
-            )
+            raise RuntimeError(f"{self.tracer} ended in {case}; run overhead_worker.py by hand")
         clock, process, thread = (float(seconds) / count * 1e6 for seconds in answer)
         return clock, thread, process
 

@@ -2,8 +2,8 @@
 
     python tests/bench/overhead_worker.py TRACER SERVER_URL
 
-Each line on standard input is `CASE COUNT`; each line on standard output is what COUNT calls took, in seconds:
-by the clock, of the process's CPU, and of the CPU of the thread that called.
+Each line on standard input is `CASE COUNT`; each line on standard output is what COUNT calls took, in
+seconds: by the clock, of the process's CPU, and of the CPU of the thread that called.
 """
 
 import asyncio

@@ -2,8 +2,9 @@
 
     python tests/bench/startup.py [--json PATH] [--rounds 9] [--python .venv-peers/bin/python]
 
-Each round starts one fresh process of each tracer: it imports openai, makes a client, switches the tracer on and
-makes one call over a transport in memory. Figures are medians over rounds, less the bare SDK's of the same round.
+Each round starts one fresh process of each tracer: it imports openai, makes a client, switches the tracer on
+and makes one call over a transport in memory. Figures are medians over rounds, less the bare SDK's of the
+same round.
 """
 
 import argparse
@@ -69,7 +70,7 @@ def distributions(python: str, names: tuple[str, ...]) -> set[str]:
 
 
 def fanlight_needs() -> tuple[str, ...]:
-    """The names in `dependencies` of this checkout's pyproject.toml: it is not installed where the peers are."""
+    """What this checkout's pyproject.toml depends on: it is not installed where the peers are."""
     text = (HERE.parents[1] / "pyproject.toml").read_text()
     block = text.partition("\ndependencies = [")[2].partition("]")[0]
     return tuple(re.findall(r'"([A-Za-z0-9._-]+)', block))

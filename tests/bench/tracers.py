@@ -2,8 +2,8 @@
 
     tracers.SWITCH_ON["openinference"](server)
 
-`bare` is the SDK alone. `fanlight` comes from this checkout, the others from peers.txt. The official SDK with its
-batch processor and OTLP/HTTP exporter carries the spans of those that bring no exporter of their own.
+`bare` is the SDK alone. `fanlight` comes from this checkout, the others from peers.txt. The official SDK with
+its batch processor and OTLP/HTTP exporter carries the spans of those that bring no exporter of their own.
 """
 
 from __future__ import annotations
