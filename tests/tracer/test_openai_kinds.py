@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import sys
 from typing import Any
 
 import openai
@@ -140,7 +141,14 @@ IN_FLIGHT = """threading.Thread(target=ask, daemon=True).start()
     ("how", "told"),
     [
         ("ask()", "chat m None 25\n"),
-        ("stream = ask(stream=True); [next(stream) for _ in range(4)]", "chat m None 3\n"),
+        pytest.param(
+            "stream = ask(stream=True); [next(stream) for _ in range(4)]",
+            "chat m None 3\n",
+            marks=pytest.mark.skipif(
+                sys.version_info[:3] == (3, 13, 0),
+                reason="CPython 3.13.0 crashes there, without fanlight too",
+            ),
+        ),
         ("stream = ask(stream=True)", "chat m None None\n"),
         (IN_FLIGHT, "chat m abandoned None\n"),
     ],
