@@ -146,7 +146,7 @@ IN_FLIGHT = """threading.Thread(target=ask, daemon=True).start()
             "chat m None 3\n",
             marks=pytest.mark.skipif(
                 sys.version_info[:3] == (3, 13, 0),
-                reason="CPython 3.13.0 crashes there, without fanlight too",
+                reason="CPython 3.13.0 crashes there without us too",
             ),
         ),
         ("stream = ask(stream=True)", "chat m None None\n"),
