@@ -5,11 +5,25 @@ from typing import Any
 
 import pytest
 
-from fanlight.capture import answer as answers
-from fanlight.capture.answer import Usage, read_answer, read_usage
-from fanlight.capture.endpoints import deployment_in, endpoint_of, provider_of
+from fanlight.capture import values
+from fanlight.capture.answer import Answer, Usage
+from fanlight.capture.body import read_answer
+from fanlight.capture.endpoints import endpoint_of
+from fanlight.capture.formats import openai
+from fanlight.capture.formats.openai import read_usage
 from fanlight.capture.outcome import end_of_error, outcome_of, unreported_usage
-from fanlight.capture.request import Asked, decode_body, read_request, text_bytes
+from fanlight.capture.providers import provider_of
+from fanlight.capture.request import Asked, decode_body, read_request, read_sent, text_bytes
+
+
+def answer_of(body: bytes) -> Answer:
+    return read_answer(body, openai.CHAT)
+
+
+def asked_of(path: str, body: dict[str, Any] | None) -> Asked:
+    endpoint = endpoint_of("POST", path)
+    assert endpoint is not None
+    return read_request(endpoint, path, body)
 
 
 @pytest.mark.parametrize(
@@ -75,27 +89,43 @@ def test_a_host_names_its_provider(host: str, provider: str) -> None:
 
 
 def test_a_deployment_is_in_the_path() -> None:
-    assert deployment_in("/openai/deployments/gpt-4o/chat/completions") == "gpt-4o"
-    assert deployment_in("/v1/chat/completions") is None
+    azure = "/openai/deployments/gpt-4o/chat/completions"
+    assert asked_of(azure, None) == asked_of(azure, {"messages": []}) == Asked("gpt-4o")
+    assert asked_of(azure, {"model": "m"}) == Asked("m")
+    assert asked_of("/v1/chat/completions", None) == Asked()
+
+
+def test_a_body_of_another_shape_is_no_request() -> None:
+    chat, image = endpoint_of("POST", "/chat/completions"), endpoint_of("POST", "/images/edits")
+    assert chat is not None
+    assert image is not None
+    assert read_sent(chat, "/chat/completions", b'{"model": "m", "messages": []}') == Asked("m")
+    assert read_sent(chat, "/chat/completions", b'{"survey": 1}') is None
+    assert read_sent(chat, "/chat/completions", None) is None
+    assert read_sent(image, "/images/edits", None) == Asked()
 
 
 @pytest.mark.parametrize(
-    ("body", "operation", "asked"),
+    ("body", "path", "asked"),
     [
-        ({"model": "m"}, "chat", Asked("m")),
-        ({"model": "", "stream": True, "n": 2}, "chat", Asked(None, True, 2)),
-        ({"model": "m", "max_tokens": 5, "max_completion_tokens": 6}, "chat", Asked("m", max_tokens=6)),
-        ({"model": "m", "max_output_tokens": 7}, "chat", Asked("m", max_tokens=7)),
-        ({"model": "m", "input": "one"}, "embeddings", Asked("m", inputs=1)),
-        ({"model": "m", "input": ["a", "b"]}, "embeddings", Asked("m", inputs=2)),
-        ({"model": "m", "input": [1, 2, 3]}, "embeddings", Asked("m", inputs=1)),
-        ({"model": "m", "input": [[1], [2, 3]]}, "embeddings", Asked("m", inputs=2)),
-        ({"model": "m", "prompt": ["a", "b", "c"]}, "text_completion", Asked("m", inputs=3)),
-        ({"model": 7, "n": "2", "stream": "yes"}, "chat", Asked()),
+        ({"model": "m"}, "/chat/completions", Asked("m")),
+        ({"model": "", "stream": True, "n": 2}, "/chat/completions", Asked(None, True, 2)),
+        (
+            {"model": "m", "max_tokens": 5, "max_completion_tokens": 6},
+            "/chat/completions",
+            Asked("m", max_tokens=6),
+        ),
+        ({"model": "m", "max_output_tokens": 7}, "/chat/completions", Asked("m", max_tokens=7)),
+        ({"model": "m", "input": "one"}, "/embeddings", Asked("m", inputs=1)),
+        ({"model": "m", "input": ["a", "b"]}, "/embeddings", Asked("m", inputs=2)),
+        ({"model": "m", "input": [1, 2, 3]}, "/embeddings", Asked("m", inputs=1)),
+        ({"model": "m", "input": [[1], [2, 3]]}, "/embeddings", Asked("m", inputs=2)),
+        ({"model": "m", "prompt": ["a", "b", "c"]}, "/completions", Asked("m", inputs=3)),
+        ({"model": 7, "n": "2", "stream": "yes"}, "/chat/completions", Asked()),
     ],
 )
-def test_a_request_says_what_it_asks_for(body: dict[str, Any], operation: str, asked: Asked) -> None:
-    assert read_request(body, operation) == asked
+def test_a_request_says_what_it_asks_for(body: dict[str, Any], path: str, asked: Asked) -> None:
+    assert asked_of(path, body) == asked
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"{", b'"x"', b"\xff\xfe", b"--boundary", b"{" * 100_000])
@@ -152,8 +182,8 @@ def test_a_large_answer_is_read_by_its_end(monkeypatch: pytest.MonkeyPatch) -> N
     }
     decoded: list[int] = []
     loads = json.loads
-    monkeypatch.setattr(answers.json, "loads", lambda data: decoded.append(len(data)) or loads(data))
-    found = read_answer(json.dumps(body).encode())
+    monkeypatch.setattr(values.json, "loads", lambda data: decoded.append(len(data)) or loads(data))
+    found = answer_of(json.dumps(body).encode())
     assert (found.model, found.usage) == ("m", Usage(7))
     assert max(decoded) < 200
 
@@ -167,14 +197,14 @@ def test_a_large_answer_in_another_order_is_read_all_the_same(place: str) -> Non
         "nested": {"model": "m", "usage": usage, "data": [{"usage": {"prompt_tokens": 9}, "v": large}]},
         "text": {"model": "m", "usage": usage, "choices": [{"message": '"usage":{' + "x" * 100_000}]},
     }[place]
-    assert read_answer(json.dumps(body).encode()).usage == Usage(7)
+    assert answer_of(json.dumps(body).encode()).usage == Usage(7)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"null", b"<html>", b'{"usage": 7, "choices": {}, "error": []}']
 )
 def test_any_bytes_may_answer(body: bytes) -> None:
-    assert read_answer(body).usage is None
+    assert answer_of(body).usage is None
 
 
 @pytest.mark.parametrize(

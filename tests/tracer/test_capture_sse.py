@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mock_openai
-from fanlight.capture import sse
+from fanlight.capture import events, sse
 from fanlight.capture.answer import Usage
+from fanlight.capture.formats import openai
 from fanlight.capture.sse import StreamReader
 
+FORMATS = {"chat": openai.CHAT, "completions": openai.COMPLETIONS, "responses": openai.RESPONSES}
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "one two"}]}
 
 
-def read(shape: Any, *chunks: bytes) -> StreamReader:
-    reader = StreamReader(shape)
+def read(shape: str, *chunks: bytes) -> StreamReader:
+    reader = StreamReader(FORMATS[shape])
     for chunk in chunks:
         reader.feed(chunk)
     reader.finish()
@@ -60,7 +62,7 @@ def test_a_stream_may_be_cut_anywhere(shape: str, cuts: list[int], data: st.Data
 
 def test_only_news_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    monkeypatch.setattr(sse.json, "loads", lambda data: decoded.append(data) or {"id": "c"})
+    monkeypatch.setattr(events.json, "loads", lambda data: decoded.append(data) or {"id": "c"})
     read("chat", chunk({"role": "assistant", "content": ""}), *[chunk({"content": "x"})] * 100)
     assert len(decoded) == 1
 
@@ -132,7 +134,7 @@ def test_what_is_no_event_is_nothing() -> None:
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 1000)
-    reader = StreamReader("chat")
+    reader = StreamReader(openai.CHAT)
     reader.feed(chunk({"content": "x"}))
     for _ in range(100):
         reader.feed(b"data: " + b"y" * 100)

@@ -1,10 +1,17 @@
-"""What a request asks for: model, streaming, number of inputs and choices, token limit. Never its text."""
+"""What a request asks for: model, streaming, number of inputs and choices, token limit. Never its text.
+
+endpoint = endpoint_of("POST", "/v1/chat/completions")
+read_sent(endpoint, "/v1/chat/completions", b'{"model": "m", "messages": []}') == Asked("m")
+read_request(endpoint, "/v1/chat/completions", {"model": "m"}) == Asked("m")
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from fanlight.capture.values import decode_object, member, text
+from fanlight.capture.wire_format import Endpoint
 
 MAX_BODY_BYTES = 16 * 2**20  # a larger request body is not decoded; what it asked for stays unknown
 
@@ -20,31 +27,37 @@ class Asked:
     max_tokens: int | None = None
 
 
-NOTHING_KNOWN = Asked()
-_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-
-
-def read_request(body: Mapping[str, object], operation: str) -> Asked:
-    """What a decoded JSON body asks for."""
-    model = body.get("model")
+def read_request(endpoint: Endpoint, path: str, body: Mapping[str, object] | None) -> Asked:
+    """What a request to `endpoint` asks for; without a body that can be read, what its path says."""
+    streams = endpoint.streams
+    if body is None:
+        return Asked(endpoint.model_in(path), streams is True)
+    fields = endpoint.format.fields
+    if streams is None:
+        said = body.get(fields.stream)
+        streams = said is True or (said is None and fields.streams_by_default)
     return Asked(
-        model=model if isinstance(model, str) and model else None,
-        stream=body.get("stream") is True,
-        choices=_count(body.get("n")),
-        inputs=None if operation == "chat" else _inputs(body, operation),
-        max_tokens=_first_count(body),
+        model=_first_text(body, fields.model) or endpoint.model_in(path),
+        stream=streams,
+        choices=_first_count(body, fields.choices),
+        inputs=_inputs(member(body, endpoint.inputs)) if endpoint.inputs else None,
+        max_tokens=_first_count(body, fields.max_tokens),
     )
+
+
+def read_sent(endpoint: Endpoint, path: str, content: bytes | None) -> Asked | None:
+    """The same of a body's bytes; None if they are no request to `endpoint` after all."""
+    if not endpoint.is_json:
+        return read_request(endpoint, path, None)
+    body = None if content is None else decode_body(content)
+    return None if body is None or not endpoint.fits(body) else read_request(endpoint, path, body)
 
 
 def decode_body(content: bytes) -> Mapping[str, object] | None:
     """A request body as a mapping, or None if it is not a JSON object (or too large to look into)."""
     if len(content) > MAX_BODY_BYTES or content[:16].lstrip()[:1] != b"{":
         return None
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
+    return decode_object(content)
 
 
 # What stands before a file in a request: a data URL, or audio of a chat message (openai, "Audio inputs").
@@ -66,9 +79,8 @@ def text_bytes(content: bytes) -> int:
     return size
 
 
-def _inputs(body: Mapping[str, object], operation: str) -> int | None:
+def _inputs(given: object) -> int | None:
     """Strings or token lists are one sequence each; a single string or one flat token list is one."""
-    given = body.get({"text_completion": "prompt", "rerank": "documents"}.get(operation, "input"))
     if isinstance(given, str):
         return 1
     if not isinstance(given, Sequence) or not given:
@@ -76,13 +88,17 @@ def _inputs(body: Mapping[str, object], operation: str) -> int | None:
     return 1 if isinstance(given[0], int) else len(given)
 
 
-def _first_count(body: Mapping[str, object]) -> int | None:
-    for key in _LIMITS:
-        limit = body.get(key)
-        if type(limit) is int:
-            return limit
+def _first_text(body: Mapping[str, object], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        found = text(member(body, name))
+        if found is not None:
+            return found
     return None
 
 
-def _count(value: object) -> int | None:
-    return value if type(value) is int else None
+def _first_count(body: Mapping[str, object], names: tuple[str, ...]) -> int | None:
+    for name in names:
+        found = member(body, name)
+        if type(found) is int:
+            return found
+    return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.util.types import AttributeValue
 
 from fanlight.capture.answer import Usage
-from fanlight.capture.endpoints import provider_of
+from fanlight.capture.providers import provider_of
 from fanlight.capture.request import Asked
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import RequestOutcome, UsageSource
@@ -65,7 +65,7 @@ def _put_asked(attributes: Attributes, asked: Asked) -> None:
 
 
 def _put_server(attributes: Attributes, request: Request) -> None:
-    attributes[names.PROVIDER_NAME] = provider_of(request.host)
+    attributes[names.PROVIDER_NAME] = provider_of(request.host, request.call.endpoint.format.provider)
     attributes[names.SERVER_ADDRESS] = request.host
     if request.port is not None:
         attributes[names.SERVER_PORT] = request.port

@@ -19,9 +19,9 @@ from fanlight._guard import guarded
 from fanlight._spans import error_type_of, start_span
 from fanlight.capture.answer import Usage
 from fanlight.capture.body import AnswerReader, reader_for
-from fanlight.capture.endpoints import Endpoint
 from fanlight.capture.outcome import End, end_of_error, outcome_of, unreported_usage
 from fanlight.capture.request import Asked, text_bytes
+from fanlight.capture.wire_format import Endpoint, Header, no_header
 from fanlight.patches._attributes import call_attributes, request_attributes
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import RequestOutcome, UsageSource
@@ -81,13 +81,15 @@ class Request:
         self.ended_ns = started_ns
         call.requests.append(self)
 
-    def headers_came(self, status: int, content_type: str, inflate: Inflate | None) -> None:
+    def headers_came(
+        self, status: int, content_type: str, inflate: Inflate | None, header: Header = no_header
+    ) -> None:
         """The answer has begun; its body follows."""
         self.status = status
         if status < 400:
-            self.reader = reader_for(self.call.endpoint, content_type)
-            self.streamed = content_type.startswith("text/event-stream")
             self.inflate = inflate
+            self.reader = reader = reader_for(self.call.endpoint, content_type, header)
+            self.streamed = reader is not None and reader.streamed
 
     @guarded
     def feed(self, chunk: bytes, now_ns: int) -> None:

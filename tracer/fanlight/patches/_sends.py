@@ -14,8 +14,9 @@ from typing import Any
 
 from fanlight._guard import guarded
 from fanlight._spans import suppressed
-from fanlight.capture.endpoints import Endpoint, deployment_in, endpoint_of
-from fanlight.capture.request import NOTHING_KNOWN, Asked, decode_body, read_request
+from fanlight.capture.endpoints import endpoint_of
+from fanlight.capture.request import Asked, read_sent
+from fanlight.capture.wire_format import Endpoint
 from fanlight.patches._call import Call, Inflate, Request, clock_ns
 from fanlight.patches._current import Entered, enter_call, leave_call, running_call
 from fanlight.patches._streams import stream_classes
@@ -58,7 +59,7 @@ class Send:
     def begin(self, message: Any, started_ns: int) -> Request:
         url = message.url
         sent = getattr(message, "_content", None)  # absent where the body is a file or a generator
-        if not isinstance(sent, bytes) or not self.endpoint.body_keys:
+        if not isinstance(sent, bytes) or not self.endpoint.is_json:
             sent = None
         return Request(self.call, url.host, url.port, _path(message), sent, started_ns)
 
@@ -171,15 +172,7 @@ def _asked(module: ModuleType, message: Any, endpoint: Endpoint) -> Asked | None
     content = getattr(message, "_content", None)
     if content is None and isinstance(message.stream, module.ByteStream):
         content = b"".join(message.stream)  # a redirect: the first request's body, which can be read again
-    body = decode_body(content) if isinstance(content, bytes) else None
-    if body is not None and endpoint.fits(body):
-        asked = read_request(body, endpoint.operation)
-        return asked if asked.model is not None else _with_deployment(asked, _path(message))
-    return NOTHING_KNOWN if not endpoint.body_keys else None
-
-
-def _with_deployment(asked: Asked, path: str) -> Asked:
-    return Asked(deployment_in(path), asked.stream, asked.choices, asked.inputs, asked.max_tokens)
+    return read_sent(endpoint, _path(message), content if isinstance(content, bytes) else None)
 
 
 def _path(message: Any) -> str:
@@ -203,7 +196,7 @@ def watch_response(module: ModuleType, response: Any, request: Request, *, sync:
 
 def _watch_body(module: ModuleType, response: Any, request: Request, sync: bool) -> None:
     content_type, encoding = _body_headers(response)
-    request.headers_came(response.status_code, content_type, _inflate(module, encoding))
+    request.headers_came(response.status_code, content_type, _inflate(module, encoding), response.headers.get)
     content = getattr(response, "_content", None)
     if isinstance(content, bytes):
         request.inflate = None  # already undone

@@ -15,7 +15,7 @@ from typing import Any
 from fanlight._guard import guarded
 from fanlight._spans import suppressed
 from fanlight.capture.endpoints import endpoint_of
-from fanlight.capture.request import NOTHING_KNOWN, read_request
+from fanlight.capture.request import read_request
 from fanlight.patches._call import Call
 from fanlight.patches._current import Entered, enter_call, leave_call, running_call
 from fanlight.patches._hooks import Hook
@@ -94,7 +94,7 @@ def _open(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry | None:
     body = options.json_data
     if options.extra_json:
         body = {**body, **options.extra_json} if isinstance(body, dict) else options.extra_json
-    asked = read_request(body, endpoint.operation) if isinstance(body, dict) else NOTHING_KNOWN
+    asked = read_request(endpoint, options.url, body if isinstance(body, dict) else None)
     call = Call(endpoint, asked, options=options)
     return call, enter_call(call)
 

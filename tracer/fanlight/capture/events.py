@@ -1,0 +1,135 @@
+"""The events of a model's stream, whatever frames them: counted from their bytes, decoded if they say news.
+
+Nearly every event of a model stream is a token of text. Such an event is counted from its bytes alone;
+decoded are only the first event (id, model) and those that say something new: a finish reason, usage, an
+error, the end. Where every event repeats the usage so far, the last one is decoded at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+
+from fanlight.capture.answer import Answer
+from fanlight.capture.wire_format import WireFormat
+
+MAX_EVENT_BYTES = 8 * 2**20  # an unfinished event above this is dropped, and only it
+
+_NULL = (b":null", b": null")
+_UNTIL_QUOTE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
+
+
+class EventReader:
+    """Counts and reads events; a subclass takes the stream apart. Counts are right after every `feed`, the
+    answer after `finish`."""
+
+    streamed = True
+    __slots__ = (
+        "_format",
+        "_known",
+        "_last",
+        "_latest",
+        "_latest_event",
+        "_news",
+        "_start",
+        "_starts",
+        "answer",
+        "content_bytes",
+        "content_events",
+        "done",
+    )
+
+    def __init__(self, wire_format: WireFormat) -> None:
+        self.answer = Answer()
+        self.content_events = 0  # events with generated text
+        self.content_bytes = 0  # of that text, as it stands in JSON
+        self.done = False  # the stream's own end marker has passed
+        self._format = wire_format
+        self._starts, self._news, self._latest, self._last = _marks(wire_format)
+        self._start = self._starts[0]  # what stood before the text in the latest event that had some
+        self._latest_event = b""
+        self._known = False  # an event was decoded, so that the id and the model are known
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the stream, cut anywhere."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Take what is left: an event that the server did not end, and the latest of those that repeat."""
+        if self._latest_event:
+            self._decode(self._latest_event)
+            self._latest_event = b""
+
+    def _event(self, event: bytes, begin: int = 0) -> None:
+        """Take one event; its JSON text begins at `begin`."""
+        if self._last and event.find(self._last) >= 0:
+            self._decode(event[begin:])
+            self._latest_event = b""
+            return
+        end = self._count_text(event, self._start) or self._find_text(event)
+        if end and self._known:
+            for key in self._news:
+                at = event.find(key, end)
+                if at >= 0 and not event.startswith(_NULL, at + len(key)):
+                    break
+            else:
+                if self._latest and event.find(self._latest) >= 0:
+                    self._latest_event = event[begin:]
+                return
+        if self._latest_event:
+            if event.find(self._latest) < 0:
+                self._decode(self._latest_event)
+            self._latest_event = b""
+        self._decode(event[begin:])
+
+    def _find_text(self, event: bytes) -> int:
+        """Count the text of an event unlike the one before; where it ends, or 0."""
+        for start in self._starts:
+            end = self._count_text(event, start)
+            if end:
+                self._start = start
+                return end
+        return 0
+
+    def _count_text(self, event: bytes, start: bytes) -> int:
+        """Count the JSON string behind `start`; where it ends, or 0 if it is empty or not there."""
+        at = event.find(start)
+        if at < 0:
+            return 0
+        at += len(start)
+        end = event.find(b'"', at)
+        if end <= at:
+            return 0
+        if event[end - 1] == 0x5C:  # an escaped quote, or a backslash at the end
+            match = _UNTIL_QUOTE.match(event, at)
+            end = end if match is None else match.end()
+        self.content_events += 1
+        self.content_bytes += end - at
+        return end
+
+    def _decode(self, data: bytes) -> None:
+        data = data.strip()
+        if data == b"[DONE]":
+            self.done = True
+            return
+        try:
+            event = json.loads(data)
+        except (ValueError, RecursionError):
+            return
+        if isinstance(event, dict):
+            self._known = True
+            if self._format.absorb(self.answer, event):
+                self.done = True
+
+
+Marks = tuple[tuple[bytes, ...], tuple[bytes, ...], bytes, bytes]
+
+
+@cache
+def _marks(wire_format: WireFormat) -> Marks:
+    """The bytes to look for: up to the opening quote of text, in the two spellings of JSON writers."""
+    starts = tuple(f'"{key}":{space}"'.encode() for key in wire_format.text_keys for space in ("", " "))
+    news = tuple(f'"{key}"'.encode() for key in wire_format.news_keys)
+    latest = f'"{wire_format.latest_key}"'.encode() if wire_format.latest_key else b""
+    return starts or (b'"text":"',), news, latest, wire_format.last_key.encode()

@@ -1,0 +1,53 @@
+"""Values out of somebody else's JSON: what is not of the expected type is not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+
+def text(value: object) -> str | None:
+    """A string that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def count(value: object) -> int | None:
+    """A whole number from 0."""
+    return value if type(value) is int and value >= 0 else None
+
+
+def seconds(value: object, unit_s: float = 1.0) -> float | None:
+    """A duration given in units of `unit_s` seconds."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return value * unit_s
+    return None
+
+
+def added(*counts: int | None) -> int | None:
+    """The sum of the counts that are known, or None."""
+    known = [number for number in counts if number is not None]
+    return sum(known) if known else None
+
+
+def member(body: Mapping[str, object], dotted: str) -> object:
+    """`a.b` is member b of member a; None where one is missing."""
+    value: object = body
+    for key in dotted.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """An object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def decode_object(body: bytes) -> Mapping[str, object] | None:
+    """JSON text as an object, or None if it is none."""
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return decoded if isinstance(decoded, dict) else None
