@@ -17,7 +17,9 @@ from fanlight.capture.request import Asked, decode_body, read_request, read_sent
 
 
 def answer_of(body: bytes) -> Answer:
-    return read_answer(body, openai.CHAT)
+    answer = Answer()
+    read_answer(body, openai.CHAT, answer)
+    return answer
 
 
 def asked_of(path: str, body: dict[str, Any] | None) -> Asked:

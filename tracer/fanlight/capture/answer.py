@@ -28,6 +28,7 @@ class ServerTimings:
     load_s: float | None = None  # of the model into memory
     prefill_s: float | None = None  # over the input
     decode_s: float | None = None  # over the output
+    inference_s: float | None = None  # prefill and decode together
     first_token_s: float | None = None  # from the request's arrival to the first token
     total_s: float | None = None
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Protocol
 
 from fanlight.capture.answer import Answer
+from fanlight.capture.aws_stream import AwsStreamReader
+from fanlight.capture.json_array import ArrayReader
+from fanlight.capture.lines import LineReader
 from fanlight.capture.sse import StreamReader
-from fanlight.capture.values import decode_object
+from fanlight.capture.unknown import UnknownReader
+from fanlight.capture.values import decode, decode_object, mappings
 from fanlight.capture.wire_format import Endpoint, Header, WireFormat, no_header
 
 MAX_BODY_BYTES = 32 * 2**20  # above, the body is let go and its answer stays unknown
@@ -17,10 +22,17 @@ SMALL_BODY_BYTES = 64 * 2**10  # up to here a whole body is decoded; above, firs
 class AnswerReader(Protocol):
     """What all readers offer: bytes in, an `Answer` out."""
 
-    answer: Answer
-    content_events: int
-    content_bytes: int
-    done: bool
+    @property
+    def answer(self) -> Answer: ...
+
+    @property
+    def content_events(self) -> int: ...
+
+    @property
+    def content_bytes(self) -> int: ...
+
+    @property
+    def done(self) -> bool: ...
 
     @property
     def streamed(self) -> bool: ...
@@ -55,11 +67,21 @@ class BodyReader:
 
     def finish(self) -> None:
         """Read the body, as far as it came."""
-        if self._parts:
-            read_answer(
-                self._parts[0] if len(self._parts) == 1 else b"".join(self._parts), self._format, self.answer
-            )
-            self._parts.clear()
+        if not self._parts:
+            return
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        if not read_answer(body, self._format, self.answer):
+            self._read_stream(body)
+
+    def _read_stream(self, body: bytes) -> None:
+        """A stream after all, of JSON objects, whose content type did not say so."""
+        stream = ArrayReader(self._format)
+        stream.answer = self.answer
+        stream.feed(body)
+        stream.finish()
+        self.content_events, self.content_bytes = stream.content_events, stream.content_bytes
+        self.done = stream.done
 
 
 def reader_for(endpoint: Endpoint, content_type: str, header: Header = no_header) -> AnswerReader | None:
@@ -67,37 +89,57 @@ def reader_for(endpoint: Endpoint, content_type: str, header: Header = no_header
 
     `header` gives the answer's headers by their name in lower case: some servers put tokens or times there.
     """
-    wire_format = endpoint.format
-    reader: AnswerReader | None = None
-    if content_type.startswith("text/event-stream"):
-        reader = StreamReader(wire_format)
-    elif "json" in content_type or not content_type:
-        reader = BodyReader(wire_format)
-    if reader is not None and wire_format.headers is not None:
-        wire_format.headers(reader.answer, header)
+    reader = _reader_for(endpoint, content_type)
+    if reader is not None and endpoint.format.headers is not None:
+        endpoint.format.headers(reader.answer, header)
     return reader
 
 
-def read_answer(body: bytes, wire_format: WireFormat, answer: Answer | None = None) -> Answer:
-    """What a whole JSON body says; an empty answer if it is no JSON object."""
-    answer = Answer() if answer is None else answer
-    decoded = _decode_large(body) if len(body) > SMALL_BODY_BYTES else decode_object(body)
-    if decoded is not None:
+def _reader_for(endpoint: Endpoint, content_type: str) -> AnswerReader | None:
+    wire_format = endpoint.format
+    if content_type.startswith("text/event-stream"):
+        return StreamReader(wire_format)
+    if content_type.startswith("application/vnd.amazon.eventstream"):
+        return AwsStreamReader(wire_format)
+    if any(kind in content_type for kind in _LINES):
+        return LineReader(wire_format)
+    if "json" in content_type:
+        return ArrayReader(wire_format) if endpoint.streams else BodyReader(wire_format)
+    if not content_type or content_type.startswith("text/plain"):
+        return UnknownReader(functools.partial(_reader_of_first_bytes, endpoint))
+    return None
+
+
+_LINES = ("ndjson", "stream+json", "jsonl", "jsonlines", "json-seq")
+
+
+def _reader_of_first_bytes(endpoint: Endpoint, events: bool, array: bool) -> AnswerReader:
+    if events:
+        return StreamReader(endpoint.format)
+    return ArrayReader(endpoint.format) if array and endpoint.streams else BodyReader(endpoint.format)
+
+
+def read_answer(body: bytes, wire_format: WireFormat, answer: Answer) -> bool:
+    """Put what a whole JSON body says, an object or a list of some, into `answer`; False if it is no JSON."""
+    decoded = _decode_large(body) if len(body) > SMALL_BODY_BYTES else decode(body)
+    if isinstance(decoded, dict):
         wire_format.absorb(answer, decoded)
-    return answer
+    for _, entry in mappings(decoded):
+        wire_format.absorb(answer, entry)
+    return decoded is not None
 
 
-def _decode_large(body: bytes) -> Mapping[str, object] | None:
+def _decode_large(body: bytes) -> object:
     """Embeddings and images put one large array before a small `usage`: what surrounds the array is enough.
 
     What follows the body's last `]` is at its top level if, with an opening brace put before it, it is one
     JSON object: every bracket opened in it is then closed in it, and the body's own is the only one left.
     """
     if b'"choices"' in body or b'"output"' in body:
-        return decode_object(body)
+        return decode(body)
     tail = decode_object(b"{" + body[body.rfind(b"]") + 1 :].lstrip(b", \r\n\t"))
     if tail is None or "usage" not in tail:
-        return decode_object(body)
+        return decode(body)
     return {**_decode_members(body[: body.find(b"[")]), **tail}
 
 

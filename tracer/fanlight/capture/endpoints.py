@@ -13,10 +13,32 @@ from __future__ import annotations
 
 import functools
 
-from fanlight.capture.formats import openai
+from fanlight.capture.formats import (
+    anthropic,
+    bedrock,
+    cohere,
+    engines,
+    gemini,
+    mistral,
+    ollama,
+    openai,
+    replicate,
+    watsonx,
+)
 from fanlight.capture.wire_format import Endpoint, path_pattern
 
-ENDPOINTS: tuple[Endpoint, ...] = (*openai.ENDPOINTS,)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *openai.ENDPOINTS,
+    *anthropic.ENDPOINTS,
+    *gemini.ENDPOINTS,
+    *mistral.ENDPOINTS,
+    *cohere.ENDPOINTS,
+    *bedrock.ENDPOINTS,
+    *ollama.ENDPOINTS,
+    *engines.ENDPOINTS,
+    *watsonx.ENDPOINTS,
+    *replicate.ENDPOINTS,
+)
 
 
 def _last_word(path: str) -> str:
@@ -25,10 +47,11 @@ def _last_word(path: str) -> str:
 
 
 def _by_last_word() -> dict[str, list[Endpoint]]:
-    """Endpoints by the last word of their path, those with the longer path first."""
+    """Endpoints by the last word of their path, "" if that is any; those with the longer path first."""
     found: dict[str, list[Endpoint]] = {}
     for endpoint in sorted(ENDPOINTS, key=lambda endpoint: -endpoint.path.count("/")):
-        found.setdefault(_last_word(endpoint.path), []).append(endpoint)
+        last = _last_word(endpoint.path)
+        found.setdefault("" if last.endswith(("}", "*")) else last, []).append(endpoint)
     return found
 
 
@@ -45,8 +68,8 @@ def endpoint_of(method: str, path: str) -> Endpoint | None:
 
 @functools.lru_cache(maxsize=256)
 def _endpoint_at(path: str) -> Endpoint | None:
-    path = "/" + path.partition("?")[0].strip("/")
-    for endpoint in _BY_LAST_WORD.get(_last_word(path), ()):
+    path = "/" + path.partition("?")[0].partition("#")[0].strip("/")  # Mistral's SDK marks streams with #
+    for endpoint in (*_BY_LAST_WORD.get(_last_word(path), ()), *_BY_LAST_WORD[""]):
         if path_pattern(endpoint.path).search(path):
             return endpoint
     return None

@@ -16,7 +16,7 @@ from fanlight.capture.wire_format import WireFormat
 
 MAX_EVENT_BYTES = 8 * 2**20  # an unfinished event above this is dropped, and only it
 
-_NULL = (b":null", b": null")
+_NOTHING = (b":null", b": null", b":false", b": false")
 _UNTIL_QUOTE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
 
 
@@ -28,12 +28,12 @@ class EventReader:
     __slots__ = (
         "_format",
         "_known",
-        "_last",
         "_latest",
         "_latest_event",
         "_news",
         "_start",
         "_starts",
+        "_uncounted",
         "answer",
         "content_bytes",
         "content_events",
@@ -46,7 +46,7 @@ class EventReader:
         self.content_bytes = 0  # of that text, as it stands in JSON
         self.done = False  # the stream's own end marker has passed
         self._format = wire_format
-        self._starts, self._news, self._latest, self._last = _marks(wire_format)
+        self._starts, self._news, self._latest, self._uncounted = _marks(wire_format)
         self._start = self._starts[0]  # what stood before the text in the latest event that had some
         self._latest_event = b""
         self._known = False  # an event was decoded, so that the id and the model are known
@@ -63,20 +63,24 @@ class EventReader:
 
     def _event(self, event: bytes, begin: int = 0) -> None:
         """Take one event; its JSON text begins at `begin`."""
-        if self._last and event.find(self._last) >= 0:
-            self._decode(event[begin:])
-            self._latest_event = b""
+        if self._uncounted and _has_one(event, self._uncounted):
+            self._news_came(event, begin)
             return
         end = self._count_text(event, self._start) or self._find_text(event)
         if end and self._known:
             for key in self._news:
-                at = event.find(key, end)
-                if at >= 0 and not event.startswith(_NULL, at + len(key)):
+                at = event.find(key)
+                if at >= 0 and not event.startswith(_NOTHING, at + len(key)):
                     break
             else:
-                if self._latest and event.find(self._latest) >= 0:
-                    self._latest_event = event[begin:]
+                if self._latest:
+                    at = event.find(self._latest)
+                    if at >= 0 and not event.startswith(_NOTHING, at + len(self._latest)):
+                        self._latest_event = event[begin:]
                 return
+        self._news_came(event, begin)
+
+    def _news_came(self, event: bytes, begin: int) -> None:
         if self._latest_event:
             if event.find(self._latest) < 0:
                 self._decode(self._latest_event)
@@ -123,13 +127,17 @@ class EventReader:
                 self.done = True
 
 
-Marks = tuple[tuple[bytes, ...], tuple[bytes, ...], bytes, bytes]
+def _has_one(event: bytes, marks: tuple[bytes, ...]) -> bool:
+    return any(mark in event for mark in marks)
+
+
+Marks = tuple[tuple[bytes, ...], tuple[bytes, ...], bytes, tuple[bytes, ...]]
 
 
 @cache
 def _marks(wire_format: WireFormat) -> Marks:
-    """The bytes to look for: up to the opening quote of text, in the two spellings of JSON writers."""
+    """The bytes to look for. A quote within text is escaped, so that no text looks like a key."""
     starts = tuple(f'"{key}":{space}"'.encode() for key in wire_format.text_keys for space in ("", " "))
     news = tuple(f'"{key}"'.encode() for key in wire_format.news_keys)
     latest = f'"{wire_format.latest_key}"'.encode() if wire_format.latest_key else b""
-    return starts or (b'"text":"',), news, latest, wire_format.last_key.encode()
+    return starts or (b'"text":"',), news, latest, tuple(mark.encode() for mark in wire_format.uncounted)

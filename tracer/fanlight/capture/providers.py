@@ -27,6 +27,14 @@ _PROVIDER_BY_HOST_END = (
     ("amazonaws.com", "aws.bedrock"),
     ("ml.cloud.ibm.com", "ibm.watsonx.ai"),
     ("openrouter.ai", "openrouter"),
+    ("cerebras.ai", "cerebras"),
+    ("together.xyz", "together_ai"),
+    ("together.ai", "together_ai"),
+    ("fireworks.ai", "fireworks_ai"),
+    ("huggingface.co", "huggingface"),
+    ("huggingface.cloud", "huggingface"),
+    ("replicate.com", "replicate"),
+    ("ollama.com", "ollama"),
 )
 
 

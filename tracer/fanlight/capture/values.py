@@ -44,10 +44,31 @@ def mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def decode_object(body: bytes) -> Mapping[str, object] | None:
-    """JSON text as an object, or None if it is none."""
+def decode(body: bytes) -> object:
+    """JSON text as what it says, or None if it is none."""
     try:
-        decoded = json.loads(body)
+        return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def decode_object(body: bytes) -> Mapping[str, object] | None:
+    """JSON text as an object, or None if it is none."""
+    decoded = decode(body)
     return decoded if isinstance(decoded, dict) else None
+
+
+def first_count(body: Mapping[str, object], *names: str) -> int | None:
+    """The first member that is a whole number."""
+    for name in names:
+        found = count(body.get(name))
+        if found is not None:
+            return found
+    return None
+
+
+def mappings(value: object) -> list[tuple[int, Mapping[str, object]]]:
+    """The objects in a list, each with its place."""
+    if not isinstance(value, list):
+        return []
+    return [(place, entry) for place, entry in enumerate(value) if isinstance(entry, dict)]

@@ -41,9 +41,9 @@ class WireFormat:
     absorb: Callable[[Answer, Mapping[str, object]], bool]  # takes one body or event; True: it is the last
     fields: Fields = field(default_factory=Fields)
     text_keys: tuple[str, ...] = ()  # of the strings in a stream's events that are generated, frequent first
-    news_keys: tuple[str, ...] = ()  # an event that has one behind its text, not null, is decoded
-    latest_key: str = ""  # a key in nearly every event, of which only the last one matters
-    last_key: str = ""  # an event with this repeats generated text, and is decoded without counting it
+    news_keys: tuple[str, ...] = ()  # an event with one of them, neither null nor false, is decoded
+    latest_key: str = ""  # a key that every event may have, of which only the last one matters
+    uncounted: tuple[str, ...] = ()  # what an event has in it that repeats text; it is decoded, not counted
     headers: Callable[[Answer, Header], None] | None = None  # takes what the answer's headers say
 
 
@@ -52,7 +52,7 @@ class Endpoint:
     """One kind of inference endpoint: its operation, the end of its path, and what its request body has."""
 
     operation: str  # gen_ai.operation.name
-    path: str  # `{model}` stands for the model's name, `*` for any other part
+    path: str  # `*` is any part; `{model}`, `{model:x}` with x in its name, `{owner/model}`: the model
     format: WireFormat
     keys: frozenset[str] = frozenset()  # one of them is in every body of this kind
     more_keys: frozenset[str] = frozenset()  # and all of these
@@ -70,7 +70,7 @@ class Endpoint:
 
     def model_in(self, path: str) -> str | None:
         """The model, or Azure's deployment, that a path names."""
-        if "{model}" in self.path:
+        if "{" in self.path:
             found = path_pattern(self.path).search(path)
             return unquote(found["model"]) if found else None
         _, found_deployment, rest = path.partition("/deployments/")
@@ -83,9 +83,20 @@ _PATTERNS: dict[str, re.Pattern[str]] = {}
 def path_pattern(path: str) -> re.Pattern[str]:
     """The end of a path, as `Endpoint.path` writes it, for a search."""
     if path not in _PATTERNS:
-        quoted = re.escape(path).replace(r"\{model\}", "(?P<model>[^/]+?)").replace(r"\*", "[^/]+")
-        _PATTERNS[path] = re.compile(quoted + "/*$")
+        parts = (_part_pattern(part) for part in re.split(r"(\{[^}]*\}|\*)", path))
+        _PATTERNS[path] = re.compile("".join(parts) + "/*$")
     return _PATTERNS[path]
+
+
+def _part_pattern(part: str) -> str:
+    if part == "*":
+        return "[^/]+"
+    if not part.startswith("{"):
+        return re.escape(part)
+    if part == "{owner/model}":
+        return "(?P<model>[^/]+/[^/]+?)"
+    word = re.escape(part[1:-1].partition(":")[2])
+    return f"(?P<model>[^/]*{word}[^/]*?)" if word else "(?P<model>[^/]+?)"
 
 
 def endpoint(

@@ -94,6 +94,8 @@ def _open(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry | None:
     body = options.json_data
     if options.extra_json:
         body = {**body, **options.extra_json} if isinstance(body, dict) else options.extra_json
+    if isinstance(body, dict) and endpoint.is_json and not endpoint.fits(body):
+        return None  # POST /conversations is a request at Mistral's and none at OpenAI's
     asked = read_request(endpoint, options.url, body if isinstance(body, dict) else None)
     call = Call(endpoint, asked, options=options)
     return call, enter_call(call)

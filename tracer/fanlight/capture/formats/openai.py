@@ -1,5 +1,10 @@
 """OpenAI's wire format, and that of the many servers that speak it (vLLM, SGLang, llama.cpp, LiteLLM, Azure,
-Groq, DeepSeek, xAI, Together, Fireworks, OpenRouter, ...): https://platform.openai.com/docs/api-reference.
+Groq, DeepSeek, xAI, Together, Fireworks, OpenRouter, Mistral, ...): https://platform.openai.com/docs/api-reference.
+
+    id            id                             finish reasons   choices[].finish_reason, or status
+    input         prompt_tokens, input_tokens    cache reads      prompt_tokens_details.cached_tokens
+    output        completion_tokens,             reasoning        completion_tokens_details.reasoning_tokens
+                  output_tokens                  error            error.type, else error.code
 
 Not requests, since no model runs: /models, /files, /batches, /responses/{id} (a poll),
 /responses/{id}/cancel, /responses/input_tokens, /tokenize.
@@ -10,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fanlight.capture.answer import Answer, Usage
-from fanlight.capture.values import count, text
+from fanlight.capture.formats.openai_timings import read_timings
+from fanlight.capture.values import count, first_count, mapping, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
 _FINAL_EVENTS = (
@@ -20,109 +26,137 @@ _FINAL_EVENTS = (
     "response.cancelled",
     "error",
 )
-_FINAL_STATUS = ("incomplete", "failed", "cancelled")
+_FINAL_STATUS = ("incomplete", "failed", "cancelled", "expired", "requires_action")
 
 
 def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
     """Take what one JSON body, or one event of a stream of chat or completions, says."""
-    _absorb_object(answer, body)
-    return False
-
-
-def absorb_response(answer: Answer, body: Mapping[str, object]) -> bool:
-    """The same of the responses API, whose events hold the response so far."""
-    nested = body.get("response")
-    kind = body.get("type")
-    if isinstance(nested, dict):
-        _absorb_object(answer, nested)
-    elif kind == "error" and "error" not in body:
-        answer.error_type = text(body.get("code")) or "error"
-    else:
-        _absorb_object(answer, body)
-    return kind in _FINAL_EVENTS
-
-
-def _absorb_object(answer: Answer, body: Mapping[str, object]) -> None:
     if answer.id is None:
         answer.id = text(body.get("id"))
     answer.model = text(body.get("model")) or answer.model
     choices = body.get("choices")
     if isinstance(choices, list):
         _absorb_choices(answer, choices)
-    elif body.get("object") == "response":
-        _absorb_status(answer, body)
-    usage = body.get("usage")
+    vendor = mapping(body.get("x_groq"))
+    usage = body.get("usage") or vendor.get("usage")
     if isinstance(usage, dict):
-        answer.usage = read_usage(usage)
-    elif isinstance(vendor := body.get("x_groq"), dict) and isinstance(vendor.get("usage"), dict):
-        answer.usage = read_usage(vendor["usage"])
-    error = body.get("error")
-    if isinstance(error, dict):
-        answer.error_type = text(error.get("type")) or text(error.get("code")) or "error"
-    elif error:
-        answer.error_type = "error"
+        absorb_usage(answer, usage)
+    answer.timings = read_timings(body, mapping(usage)) or answer.timings
+    absorb_error(answer, body.get("error") or vendor.get("error"))
+    return False
+
+
+def absorb_response(answer: Answer, body: Mapping[str, object]) -> bool:
+    """The same of the responses API, whose events hold the response so far, and of runs of assistants."""
+    nested = body.get("response")
+    kind = body.get("type")
+    if isinstance(nested, dict):
+        answer.id = None  # a proxy may give each event another one: the last is the response's
+        _absorb_response(answer, nested)
+    elif kind == "error" and "error" not in body:
+        answer.error_type = text(body.get("code")) or "error"
+    elif kind == "error" or body.get("object") not in _PARTS:
+        _absorb_response(answer, body)
+    return kind in _FINAL_EVENTS
+
+
+_PARTS = ("thread.run.step", "thread.run.step.delta", "thread.message", "thread.message.delta", "thread")
+
+
+def _absorb_response(answer: Answer, body: Mapping[str, object]) -> None:
+    absorb(answer, body)
+    absorb_error(answer, body.get("last_error"))
+    status = body.get("status")
+    if status == "completed":
+        answer.finish_reasons[0] = "stop"
+    elif status in _FINAL_STATUS:
+        reason = text(mapping(body.get("incomplete_details")).get("reason"))
+        answer.finish_reasons[0] = reason or str(status)
 
 
 def _absorb_choices(answer: Answer, choices: list[object]) -> None:
     for position, choice in enumerate(choices):
         if not isinstance(choice, dict):
             continue
-        reason = choice.get("finish_reason")
-        if isinstance(reason, str):
+        reason = text(choice.get("finish_reason")) or text(choice.get("stop_reason"))  # DeepSeek on Bedrock
+        if reason is not None:
             index = choice.get("index")
             answer.finish_reasons[index if isinstance(index, int) else position] = reason
 
 
-def _absorb_status(answer: Answer, body: Mapping[str, object]) -> None:
-    """The responses API has a status in place of a finish reason."""
-    status = body.get("status")
-    if status == "completed":
-        answer.finish_reasons[0] = "stop"
-    elif status in _FINAL_STATUS:
-        details = body.get("incomplete_details")
-        reason = text(details.get("reason")) if isinstance(details, dict) else None
-        answer.finish_reasons[0] = reason or str(status)
+def absorb_error(answer: Answer, error: object) -> None:
+    """Take an `error` member: an object with a type or a code, or only a text."""
+    if isinstance(error, dict):
+        code = error.get("code")
+        answer.error_type = text(error.get("type")) or (str(code) if code else "error")
+    elif error:
+        answer.error_type = "error"
+
+
+def absorb_usage(answer: Answer, usage: Mapping[str, object]) -> None:
+    """Take a `usage` object, unless it has no tokens in it (audio has seconds)."""
+    found = read_usage(usage)
+    if found != Usage():
+        answer.usage = found
 
 
 def read_usage(usage: Mapping[str, object]) -> Usage:
     """Tokens from a `usage` object, in the spelling of chat completions or of the responses API."""
-    get = usage.get
-    input_tokens = count(get("prompt_tokens", get("input_tokens")))
-    output_tokens = count(get("completion_tokens", get("output_tokens")))
-    of_input = get("prompt_tokens_details") or get("input_tokens_details")
-    of_output = get("completion_tokens_details") or get("output_tokens_details")
-    cached = written = reasoning = None
-    if isinstance(of_input, dict):
+    input_tokens = first_count(usage, "prompt_tokens", "input_tokens")
+    output_tokens = first_count(usage, "completion_tokens", "output_tokens")
+    of_input = mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    of_output = mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
+    cached = first_count(usage, *_CACHED_BESIDE)
+    if cached is None:
         cached = count(of_input.get("cached_tokens"))
-        written = count(of_input.get("cache_write_tokens", of_input.get("cache_creation_tokens")))
-    if "prompt_cache_hit_tokens" in usage:
-        cached = count(usage["prompt_cache_hit_tokens"])  # DeepSeek: api-docs.deepseek.com/guides/kv_cache
-    if isinstance(of_output, dict):
-        reasoning = count(of_output.get("reasoning_tokens"))
+    written = first_count(
+        of_input, "cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"
+    )
+    reasoning = first_count(of_output, "reasoning_tokens")
+    if reasoning is None:
+        reasoning = count(usage.get("reasoning_tokens"))  # Perplexity, DeepSeek on Azure
     if reasoning and output_tokens is not None and input_tokens is not None:
         # xAI keeps reasoning out of completion_tokens; the total tells (docs.x.ai, "usage").
-        total = count(get("total_tokens"))
+        total = count(usage.get("total_tokens"))
         if total == input_tokens + output_tokens + reasoning:
             output_tokens += reasoning
     return Usage(input_tokens, output_tokens, cached, written, reasoning)
 
 
-_FIELDS = Fields(max_tokens=("max_completion_tokens", "max_output_tokens", "max_tokens"))
-_NEWS = ("usage", "finish_reason")
+# Cached tokens beside prompt_tokens: DeepSeek (api-docs.deepseek.com/guides/kv_cache), Mistral, Together.
+_CACHED_BESIDE = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens")
+
+_FIELDS = Fields(
+    model=("model", "agent_id"),
+    max_tokens=("max_completion_tokens", "max_output_tokens", "max_tokens"),
+)
 
 CHAT = WireFormat(
     "openai.chat",
     "openai",
     absorb,
     _FIELDS,
-    text_keys=("content", "reasoning_content", "reasoning", "arguments", "refusal"),
-    news_keys=_NEWS,
+    text_keys=("content", "reasoning_content", "reasoning", "arguments", "refusal", "text"),
+    news_keys=("finish_reason",),
+    latest_key="usage",
 )
 COMPLETIONS = WireFormat(
-    "openai.completions", "openai", absorb, _FIELDS, text_keys=("text",), news_keys=_NEWS
+    "openai.completions",
+    "openai",
+    absorb,
+    _FIELDS,
+    text_keys=("text",),
+    news_keys=("finish_reason",),
+    latest_key="usage",
 )
-RESPONSES = WireFormat(
-    "openai.responses", "openai", absorb_response, _FIELDS, text_keys=("delta",), news_keys=_NEWS
+RESPONSES = WireFormat("openai.responses", "openai", absorb_response, _FIELDS, text_keys=("delta",))
+# https://platform.openai.com/docs/api-reference/runs: a run's polls are none.
+RUNS = WireFormat(
+    "openai.runs",
+    "openai",
+    absorb_response,
+    Fields(model=("model",), max_tokens=("max_completion_tokens",)),
+    text_keys=("value",),
 )
 
 _RESPONSE_KEYS = ("input", "prompt", "previous_response_id", "conversation")
@@ -139,5 +173,9 @@ ENDPOINTS = (
     endpoint("speech", "/audio/speech", CHAT, "input"),
     endpoint("transcription", "/audio/transcriptions", CHAT),
     endpoint("transcription", "/audio/translations", CHAT),
-    endpoint("rerank", "/rerank", CHAT, "documents", inputs="documents"),
+    endpoint("rerank", "/score", CHAT, "text_1", "queries", also=("model",)),  # vLLM, "Score API"
+    endpoint("embeddings", "/pooling", CHAT, "input", also=("model",), inputs="input"),
+    endpoint("chat", "/threads/*/runs", RUNS, "assistant_id"),
+    endpoint("chat", "/threads/runs", RUNS, "assistant_id"),
+    endpoint("chat", "/runs/*/submit_tool_outputs", RUNS, "tool_outputs"),
 )

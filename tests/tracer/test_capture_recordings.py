@@ -1,0 +1,147 @@
+"""Every recorded call of a model is read as its provider documents it, however its bytes are cut."""
+
+import itertools
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+import recordings
+from expected_answers import Expected, expected_answer, reader_of
+from fanlight.capture.answer import Answer, Usage
+from fanlight.capture.body import AnswerReader, reader_for
+from fanlight.capture.endpoints import endpoint_of
+from fanlight.capture.providers import provider_of
+from fanlight.capture.request import read_sent
+from recordings import Exchange
+
+FOLDER = recordings.data_folder()
+needs_recordings = pytest.mark.skipif(
+    FOLDER is None, reason="no recordings in FANLIGHT_TEST_DATA or ../shared/data (see its README.md)"
+)
+SMALL_BYTES = 4000  # up to here a body is also fed byte by byte
+
+
+@pytest.fixture(scope="module")
+def exchanges() -> list[Exchange]:
+    assert FOLDER is not None
+    return [*recordings.recorded_exchanges(FOLDER), *recordings.vercel_fixtures(FOLDER)]
+
+
+def calls(exchanges: list[Exchange]) -> Iterator[tuple[Exchange, str]]:
+    for exchange in exchanges:
+        reader = reader_of(exchange.path)
+        if reader is not None and exchange.method.upper() == "POST":
+            yield exchange, reader
+
+
+def read(exchange: Exchange, chunks: list[bytes]) -> AnswerReader:
+    endpoint = endpoint_of("POST", exchange.path)
+    assert endpoint is not None, exchange.path
+    reader = reader_for(endpoint, exchange.content_type, exchange.headers.get)
+    assert reader is not None, exchange.content_type
+    for chunk in chunks:
+        reader.feed(chunk)
+    reader.finish()
+    return reader
+
+
+def said(answer: Answer) -> Expected:
+    usage = answer.usage or Usage()
+    return Expected(
+        answer.model,
+        answer.id,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+        tuple(answer.finish_reasons.values()),
+        answer.error_type,
+    )
+
+
+def random_cuts(body: bytes, dice: random.Random) -> list[bytes]:
+    places = sorted({0, len(body), *(dice.randrange(len(body) + 1) for _ in range(12))})
+    return [body[a:b] for a, b in itertools.pairwise(places)]
+
+
+@needs_recordings
+def test_every_recorded_call_is_read_right(
+    exchanges: list[Exchange], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: Counter[str] = Counter()
+    wrong: dict[str, list[object]] = {}
+    for exchange, reader in calls(exchanges):
+        endpoint = endpoint_of("POST", exchange.path)
+        assert endpoint is not None, exchange.path
+        provider = exchange.provider or provider_of(exchange.host, endpoint.format.provider)
+        tried[provider] += 1
+        expected = (
+            expected_answer(reader, exchange.status, exchange.headers, exchange.body)
+            if exchange.body
+            else Expected()
+        )
+        found = said(read(exchange, [exchange.body]).answer)
+        if found != expected:
+            wrong.setdefault(provider, []).append((exchange.name, exchange.path, expected, found))
+    with capsys.disabled():
+        print(f"\n{'provider':<24}{'tried':>7}{'right':>7}")
+        for provider, count in sorted(tried.items()):
+            print(f"{provider:<24}{count:>7}{count - len(wrong.get(provider, [])):>7}")
+    assert wrong == {}, [row for rows in wrong.values() for row in rows[:3]]
+    assert sum(tried.values()) > 1700
+
+
+@needs_recordings
+def test_a_recorded_answer_may_be_cut_anywhere(exchanges: list[Exchange]) -> None:
+    dice = random.Random(7)
+    for exchange, _ in calls(exchanges):
+        body = exchange.body
+        cuts = [random_cuts(body, dice), [body[i : i + 1000] for i in range(0, len(body), 1000)]]
+        if len(body) <= SMALL_BYTES:
+            cuts.append([body[i : i + 1] for i in range(len(body))])
+        whole = read(exchange, [body])
+        for chunks in cuts:
+            found = read(exchange, chunks)
+            assert (found.answer, found.content_events, found.content_bytes, found.done) == (
+                whole.answer,
+                whole.content_events,
+                whole.content_bytes,
+                whole.done,
+            ), exchange.name
+
+
+@needs_recordings
+def test_a_recorded_request_says_what_it_asks_for(exchanges: list[Exchange]) -> None:
+    asked_models = 0
+    for exchange, _ in calls(exchanges):
+        if not exchange.sent:
+            continue
+        endpoint = endpoint_of("POST", exchange.path)
+        assert endpoint is not None
+        asked = read_sent(endpoint, exchange.path, exchange.sent)
+        assert asked is not None, (exchange.name, exchange.sent[:200])
+        body = json.loads(exchange.sent)
+        in_path = re.search(r"/(?:deployments|models?)/([^/:]+)", exchange.path.replace("%3A", ""))
+        model = body.get("model") or body.get("agent") or (in_path and in_path[1])
+        assert (asked.model or "").replace(":", "") == (model or "").replace(":", ""), exchange.name
+        asked_models += model is not None
+        streams = body.get("stream", exchange.path.startswith(("/api/chat", "/api/generate")))
+        assert asked.stream == (streams is True or "stream" in exchange.path.lower()), exchange.name
+    assert asked_models > 1500
+
+
+@needs_recordings
+def test_what_is_no_call_is_not_taken_for_one(exchanges: list[Exchange]) -> None:
+    others = [
+        exchange for exchange in exchanges if reader_of(exchange.path) is None or exchange.method == "GET"
+    ]
+    assert len(others) > 200
+    for exchange in others:
+        endpoint = endpoint_of(exchange.method, exchange.path)
+        if endpoint is not None:
+            assert read_sent(endpoint, exchange.path, exchange.sent) is None, (exchange.name, exchange.path)

@@ -1,0 +1,133 @@
+"""The own APIs of serving engines, beside the OpenAI format that they speak too.
+
+TGI (https://huggingface.github.io/text-generation-inference) and TEI (embeddings) have counts and times in
+headers, TGI's streams in `details`. SGLang (https://docs.sglang.ai, "Native APIs") has `meta_info`, in every
+event of a stream, together with all the text so far. llama.cpp (its server's README) has `timings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fanlight.capture.answer import Answer, ServerTimings, Usage
+from fanlight.capture.formats.openai import absorb_error
+from fanlight.capture.formats.openai_timings import MS, llama_cpp
+from fanlight.capture.values import count, mapping, seconds, text
+from fanlight.capture.wire_format import Fields, Header, WireFormat, endpoint
+
+
+def absorb_generated(answer: Answer, body: Mapping[str, object]) -> bool:
+    """Take what an answer of `/generate`, TGI's or SGLang's, or one event of its stream, says."""
+    if "meta_info" in body:
+        _absorb_sglang(answer, mapping(body["meta_info"]))
+    else:
+        _absorb_tgi(answer, body)
+    if body.get("error"):
+        absorb_error(answer, body["error"])
+        answer.error_type = text(body.get("error_type")) or answer.error_type
+    return False
+
+
+def _absorb_tgi(answer: Answer, body: Mapping[str, object]) -> None:
+    details = mapping(body.get("details"))
+    reason = text(details.get("finish_reason"))
+    if reason is not None:
+        answer.finish_reasons[0] = reason
+    output_tokens = count(details.get("generated_tokens"))
+    if output_tokens is not None:
+        before = answer.usage or Usage()
+        prefill = details.get("prefill")
+        known = count(details.get("input_length")) or (len(prefill) if isinstance(prefill, list) else 0)
+        answer.usage = Usage(known or before.input_tokens, output_tokens)
+
+
+def read_tgi_headers(answer: Answer, header: Header) -> None:
+    """Tokens and ms from TGI's headers; TEI's are named in part alike."""
+    usage = Usage(
+        _number(header("x-prompt-tokens")) or _number(header("x-compute-tokens")),
+        _number(header("x-generated-tokens")),
+    )
+    if usage != Usage():
+        answer.usage = usage
+    timings = ServerTimings(
+        queue_s=_ms(header("x-queue-time")),
+        inference_s=_ms(header("x-inference-time")),
+        total_s=_ms(header("x-total-time")),
+    )
+    if timings != ServerTimings():
+        answer.timings = timings
+
+
+def _number(value: str | None) -> int | None:
+    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+
+
+def _ms(value: str | None) -> float | None:
+    number = _number(value)
+    return None if number is None else number * MS
+
+
+def _absorb_sglang(answer: Answer, meta: Mapping[str, object]) -> None:
+    answer.id = text(meta.get("id")) or answer.id
+    reason = meta.get("finish_reason")
+    said = text(reason.get("type")) if isinstance(reason, dict) else text(reason)
+    if said is not None:
+        answer.finish_reasons[0] = said
+    tokens = (count(meta.get(name)) for name in ("prompt_tokens", "completion_tokens", "cached_tokens"))
+    usage = Usage(*tokens)
+    if usage != Usage():
+        answer.usage = usage
+    latency_s = seconds(meta.get("e2e_latency"))
+    if latency_s is not None:
+        answer.timings = ServerTimings(total_s=latency_s)
+
+
+def absorb_llama_cpp(answer: Answer, body: Mapping[str, object]) -> bool:
+    """Take what llama.cpp's own `/completion`, or one event of its stream, says."""
+    answer.model = text(body.get("model")) or answer.model
+    reason = text(body.get("stop_type"))
+    if reason not in (None, "none"):
+        answer.finish_reasons[0] = str(reason)
+    timings = mapping(body.get("timings"))
+    if timings:
+        answer.timings = llama_cpp(timings)
+    if body.get("stop") is True:
+        answer.usage = Usage(
+            count(body.get("tokens_evaluated")),
+            count(body.get("tokens_predicted")),
+            count(timings.get("cache_n")),
+        )
+    absorb_error(answer, body.get("error"))
+    return body.get("stop") is True
+
+
+GENERATE = WireFormat(
+    "generate",
+    "huggingface",
+    absorb_generated,
+    Fields(
+        max_tokens=("parameters.max_new_tokens", "sampling_params.max_new_tokens"),
+        choices=("sampling_params.n",),
+    ),
+    text_keys=("text",),
+    news_keys=("generated_text", "details"),
+    latest_key="meta_info",
+    headers=read_tgi_headers,
+)
+LLAMA_CPP = WireFormat(
+    "llama.cpp",
+    "llama.cpp",
+    absorb_llama_cpp,
+    Fields(max_tokens=("n_predict",)),
+    text_keys=("content",),
+    news_keys=("stop",),
+)
+
+ENDPOINTS = (
+    endpoint("text_completion", "/generate", GENERATE, "inputs", "sampling_params"),
+    endpoint("text_completion", "/generate_stream", GENERATE, "inputs", streams=True),
+    endpoint("embeddings", "/embed", GENERATE, "inputs", inputs="inputs"),
+    endpoint("text_completion", "/models/{owner/model}", GENERATE, "inputs"),
+    endpoint("text_completion", "/completion", LLAMA_CPP, "prompt"),
+    endpoint("text_completion", "/infill", LLAMA_CPP, "input_prefix", also=("input_suffix",)),
+)
