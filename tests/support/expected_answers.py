@@ -155,7 +155,7 @@ def _responses(documents: list[Json], headers: dict[str, str]) -> Expected:
 
 
 def _anthropic(documents: list[Json], headers: dict[str, str]) -> Expected:
-    """https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching: the total input is input_tokens and
+    """https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching: the input is input_tokens and
     both cache counts; message_delta's counts are of the whole message; compactions are not in the totals."""
     message = last(documents, "message") or documents[-1]
     deltas = [document for document in documents if document.get("type") == "message_delta"]

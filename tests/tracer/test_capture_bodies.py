@@ -167,8 +167,8 @@ def test_a_body_that_is_no_object_is_nothing(content: bytes) -> None:
             },
             Usage(9, 7, reasoning_tokens=3),  # xAI: reasoning is not in completion_tokens
         ),
-        ({"prompt_tokens": None, "completion_tokens": "4", "total_tokens": -1}, Usage()),
-        ({}, Usage()),
+        ({"prompt_tokens": None, "completion_tokens": "4", "total_tokens": -1}, None),
+        ({}, None),
     ],
 )
 def test_usage_is_read_in_every_spelling(usage: dict[str, Any], expected: Usage) -> None:

@@ -136,6 +136,14 @@ def test_a_recorded_request_says_what_it_asks_for(exchanges: list[Exchange]) -> 
 
 
 @needs_recordings
+def test_every_exchange_that_the_index_calls_one_was_tried(exchanges: list[Exchange]) -> None:
+    tried = {exchange.name for exchange, _ in calls(exchanges)}
+    left = {exchange.path for exchange in exchanges if exchange.api != "other" and exchange.name not in tried}
+    no_calls = re.compile(r"count_tokens$|input_tokens$|/threads/\w+/messages$|/responses/resp_\w+$")
+    assert [path for path in left if not no_calls.search(path)] == []
+
+
+@needs_recordings
 def test_what_is_no_call_is_not_taken_for_one(exchanges: list[Exchange]) -> None:
     others = [
         exchange for exchange in exchanges if reader_of(exchange.path) is None or exchange.method == "GET"

@@ -69,7 +69,7 @@ def endpoint_of(method: str, path: str) -> Endpoint | None:
 @functools.lru_cache(maxsize=256)
 def _endpoint_at(path: str) -> Endpoint | None:
     path = "/" + path.partition("?")[0].partition("#")[0].strip("/")  # Mistral's SDK marks streams with #
-    for endpoint in (*_BY_LAST_WORD.get(_last_word(path), ()), *_BY_LAST_WORD[""]):
+    for endpoint in _BY_LAST_WORD.get(_last_word(path), []) + _BY_LAST_WORD[""]:
         if path_pattern(endpoint.path).search(path):
             return endpoint
     return None

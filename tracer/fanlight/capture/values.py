@@ -58,13 +58,9 @@ def decode_object(body: bytes) -> Mapping[str, object] | None:
     return decoded if isinstance(decoded, dict) else None
 
 
-def first_count(body: Mapping[str, object], *names: str) -> int | None:
-    """The first member that is a whole number."""
-    for name in names:
-        found = count(body.get(name))
-        if found is not None:
-            return found
-    return None
+def whole_number(written: str | None) -> int | None:
+    """A whole number as a header writes it."""
+    return int(written) if written is not None and written.isascii() and written.isdigit() else None
 
 
 def mappings(value: object) -> list[tuple[int, Mapping[str, object]]]:

@@ -1,10 +1,8 @@
 """Anthropic's messages, at Anthropic and at Vertex: https://docs.anthropic.com/en/api/messages.
 
-    id       id, message.id            finish reason   stop_reason, delta.stop_reason
-    input    input_tokens + cache_read_input_tokens + cache_creation_input_tokens: the first is what is left
-    output   output_tokens             cache reads     cache_read_input_tokens
-    error    error.type                cache writes    cache_creation_input_tokens
-                                       reasoning       output_tokens_details.thinking_tokens
+    id       id, message.id          finish reason   stop_reason, delta.stop_reason
+    model    model, message.model    tokens          usage, by the rule ANTHROPIC
+    error    error.type
 
 The counts of `message_delta` are of the whole message so far, never to be added to those of `message_start`,
 whose `output_tokens` is a beginning and no result. Counting tokens and batches are no requests.
@@ -13,9 +11,11 @@ whose `output_tokens` is a beginning and no result. Counting tokens and batches 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.formats.openai import absorb_error
+from fanlight.capture.token_rules import ANTHROPIC
 from fanlight.capture.values import added, count, mapping, mappings, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
@@ -27,7 +27,7 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
         message = mapping(body.get("message"))
         _absorb_message(answer, message)
         if answer.usage is not None:
-            answer.usage = _without_output(answer.usage)
+            answer.usage = replace(answer.usage, output_tokens=None)
     elif kind == "message_delta":
         _absorb_stop(answer, mapping(body.get("delta")))
         _absorb_usage(answer, body)
@@ -55,45 +55,29 @@ def _absorb_stop(answer: Answer, holder: Mapping[str, object]) -> None:
 def _absorb_usage(answer: Answer, holder: Mapping[str, object]) -> None:
     usage = holder.get("usage")
     if isinstance(usage, dict):
-        found = read_usage(usage, answer.usage or Usage())
-        if found != Usage():
-            answer.usage = found
+        answer.usage = read_usage(usage, answer.usage) or answer.usage
 
 
-def read_usage(usage: Mapping[str, object], before: Usage) -> Usage:
+def read_usage(usage: Mapping[str, object], before: Usage | None = None) -> Usage | None:
     """Tokens from a `usage` object; what it leaves out is as it was `before`."""
-    read = _cumulative(usage, "cache_read_input_tokens", before.cache_read_tokens)
-    written = _cumulative(usage, "cache_creation_input_tokens", before.cache_write_tokens)
-    fresh = _summed(usage, "input_tokens")
-    if fresh is None and before.input_tokens is not None:
-        fresh = before.input_tokens - (before.cache_read_tokens or 0) - (before.cache_write_tokens or 0)
-    thinking = count(mapping(usage.get("output_tokens_details")).get("thinking_tokens"))
-    return Usage(
-        None if fresh is None else added(fresh, read, written),
-        _cumulative(usage, "output_tokens", before.output_tokens),
-        read,
-        written,
-        before.reasoning_tokens if thinking is None else thinking,
-    )
+    counts: dict[str, object] = {} if before is None else _counts_of(before)
+    counts.update((name, value) for name, value in usage.items() if value is not None)
+    # https://docs.anthropic.com/en/docs/build-with-claude/compaction, "usage": the model did it too.
+    for _, part in mappings(usage.get("iterations")):
+        if part.get("type") == "compaction":
+            counts.update((name, added(count(counts.get(name)), count(part.get(name)))) for name in _COUNTS)
+    return ANTHROPIC.read(counts)
 
 
-def _cumulative(usage: Mapping[str, object], name: str, before: int | None) -> int | None:
-    found = _summed(usage, name)
-    return before if found is None else found
+_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
 
 
-def _summed(usage: Mapping[str, object], name: str) -> int | None:
-    """A count, with that of a compaction before the message, which the model did too
-    (https://docs.anthropic.com/en/docs/build-with-claude/compaction, "usage"). An adviser is another model.
-    """
-    compactions = [part for _, part in mappings(usage.get("iterations")) if part.get("type") == "compaction"]
-    return added(count(usage.get(name)), *(count(part.get(name)) for part in compactions))
-
-
-def _without_output(usage: Usage) -> Usage:
-    return Usage(
-        usage.input_tokens, None, usage.cache_read_tokens, usage.cache_write_tokens, usage.reasoning_tokens
-    )
+def _counts_of(usage: Usage) -> dict[str, object]:
+    read, written = usage.cache_read_tokens, usage.cache_write_tokens
+    fresh = None if usage.input_tokens is None else usage.input_tokens - (read or 0) - (written or 0)
+    counts: dict[str, object] = dict(zip(_COUNTS, (fresh, read, written, usage.output_tokens), strict=True))
+    counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return counts
 
 
 MESSAGES = WireFormat(

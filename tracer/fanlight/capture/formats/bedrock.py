@@ -1,8 +1,8 @@
 """Amazon Bedrock: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html.
 
 Converse, of every model:
-    input    inputTokens + cacheReadInputTokens + cacheWriteInputTokens      finish reason   stopReason
-    output   outputTokens                                                    total time      metrics.latencyMs
+    tokens       usage, by the rule BEDROCK      finish reason   stopReason
+    total time   metrics.latencyMs               error           header x-amzn-errortype
 
 InvokeModel has the body of the model's maker, told by its members; where that has no counts, the headers
 `x-amzn-bedrock-*` have them, or the `amazon-bedrock-invocationMetrics` of a stream's last event. Id and model
@@ -12,10 +12,12 @@ are the maker's, where there are any. Streams are binary (`aws_stream`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from fanlight.capture.answer import Answer, ServerTimings, Usage
+from fanlight.capture.answer import Answer, ServerTimings
 from fanlight.capture.formats import anthropic, cohere, openai
-from fanlight.capture.values import added, count, first_count, mapping, mappings, seconds, text
+from fanlight.capture.token_rules import BEDROCK, BEDROCK_HEADERS, LLAMA, TITAN
+from fanlight.capture.values import added, count, mapping, mappings, seconds, text, whole_number
 from fanlight.capture.wire_format import Fields, Header, WireFormat, endpoint
 
 MS = 1e-3
@@ -29,26 +31,11 @@ def absorb_converse(answer: Answer, body: Mapping[str, object]) -> bool:
     if reason is not None:
         answer.finish_reasons[0] = reason
     ends = body if "usage" in body else mapping(body.get("metadata"))
-    usage = read_usage(mapping(ends.get("usage")))
-    if usage != Usage():
-        answer.usage = usage
+    answer.usage = BEDROCK.read(mapping(ends.get("usage"))) or answer.usage
     latency_s = seconds(mapping(ends.get("metrics")).get("latencyMs"), MS)
     if latency_s is not None:
         answer.timings = ServerTimings(total_s=latency_s)
     return "usage" in body and "output" not in body
-
-
-def read_usage(usage: Mapping[str, object]) -> Usage:
-    """Tokens from a `usage` object of Converse, or from a stream's metrics, which name them in other ways."""
-    read = first_count(usage, "cacheReadInputTokens", "cacheReadInputTokenCount")
-    written = first_count(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
-    fresh = first_count(usage, "inputTokens", "inputTokenCount")
-    return Usage(
-        None if fresh is None else added(fresh, read, written),
-        first_count(usage, "outputTokens", "outputTokenCount"),
-        read,
-        written,
-    )
 
 
 def absorb_invoke(answer: Answer, body: Mapping[str, object]) -> bool:
@@ -58,7 +45,7 @@ def absorb_invoke(answer: Answer, body: Mapping[str, object]) -> bool:
     if not isinstance(metrics, dict):
         return False
     if answer.usage is None or answer.usage.output_tokens is None:
-        answer.usage = read_usage(metrics)
+        answer.usage = BEDROCK.read(metrics) or answer.usage
     answer.timings = ServerTimings(
         total_s=seconds(metrics.get("invocationLatency"), MS),
         first_token_s=seconds(metrics.get("firstByteLatency"), MS),
@@ -85,25 +72,22 @@ def _absorb_own(answer: Answer, body: Mapping[str, object]) -> None:
 
 def _absorb_llama(answer: Answer, body: Mapping[str, object]) -> None:
     _put_reason(answer, body.get("stop_reason"))
-    usage = Usage(count(body.get("prompt_token_count")), count(body.get("generation_token_count")))
-    before = answer.usage or Usage()
-    if usage != Usage():
-        answer.usage = Usage(
-            before.input_tokens if usage.input_tokens is None else usage.input_tokens,
-            before.output_tokens if usage.output_tokens is None else usage.output_tokens,
-        )
+    found, before = LLAMA.read(body), answer.usage
+    if found is not None and found.input_tokens is None and before is not None:
+        found = replace(found, input_tokens=before.input_tokens)
+    answer.usage = found or before
 
 
 def _absorb_titan(answer: Answer, body: Mapping[str, object]) -> None:
     results = mappings(body.get("results"))
     for place, result in results or [(0, body)]:
         _put_reason(answer, result.get("completionReason"), place)
-    counts = [count(result.get("tokenCount")) for _, result in results]
-    usage = Usage(
-        count(body.get("inputTextTokenCount")), added(count(body.get("totalOutputTextTokenCount")), *counts)
-    )
-    if usage != Usage():
-        answer.usage = usage
+    found = TITAN.read(body)
+    if found is not None and results:
+        found = replace(
+            found, output_tokens=added(*(count(result.get("tokenCount")) for _, result in results))
+        )
+    answer.usage = found or answer.usage
 
 
 def _absorb_mistral(answer: Answer, body: Mapping[str, object]) -> None:
@@ -119,15 +103,9 @@ def _put_reason(answer: Answer, reason: object, place: int = 0) -> None:
 
 def read_headers(answer: Answer, header: Header) -> None:
     """Tokens, time and error from the headers of an answer."""
-    counts = {name: _number(header(f"x-amzn-bedrock-{name}")) for name in _COUNT_HEADERS}
-    fresh = counts["input-token-count"]
-    read, written = counts["cache-read-input-token-count"], counts["cache-write-input-token-count"]
-    usage = Usage(
-        None if fresh is None else added(fresh, read, written), counts["output-token-count"], read, written
-    )
-    if usage != Usage():
-        answer.usage = usage
-    latency_ms = _number(header("x-amzn-bedrock-invocation-latency"))
+    counts = {name: whole_number(header(f"x-amzn-bedrock-{name}")) for name in _COUNT_HEADERS}
+    answer.usage = BEDROCK_HEADERS.read(counts)
+    latency_ms = whole_number(header("x-amzn-bedrock-invocation-latency"))
     if latency_ms is not None:
         answer.timings = ServerTimings(total_s=latency_ms * MS)
     read_error_header(answer, header)
@@ -140,16 +118,7 @@ def read_error_header(answer: Answer, header: Header) -> None:
         answer.error_type = error.partition(":")[0]
 
 
-_COUNT_HEADERS = (
-    "input-token-count",
-    "output-token-count",
-    "cache-read-input-token-count",
-    "cache-write-input-token-count",
-)
-
-
-def _number(value: str | None) -> int | None:
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+_COUNT_HEADERS = tuple(name for names in BEDROCK_HEADERS.input + BEDROCK_HEADERS.output for name in names)
 
 
 CONVERSE = WireFormat(

@@ -1,8 +1,7 @@
 """Cohere, v1 and v2: https://docs.cohere.com/reference/chat.
 
-    id       id, response_id, generation_id         finish reason   finish_reason
-    input    usage.tokens.input_tokens, the cached ones included; what is billed leaves out the template
-    output   usage.tokens.output_tokens             cache reads     usage.cached_tokens
+    id       id, response_id, generation_id     finish reason   finish_reason
+    tokens   usage, by the rule COHERE
 
 v1 has `meta` in place of `usage` and streams one JSON object a line; its last line repeats the whole text.
 Cohere's answers name no model, and its reranker counts no tokens.
@@ -12,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fanlight.capture.answer import Answer, Usage
-from fanlight.capture.values import count, first_count, mapping, mappings, text
+from fanlight.capture.answer import Answer
+from fanlight.capture.token_rules import COHERE
+from fanlight.capture.values import mapping, mappings, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
 
@@ -42,20 +42,9 @@ def _absorb_end(answer: Answer, holder: Mapping[str, object]) -> None:
             answer.finish_reasons[place] = reason
     usage = holder.get("usage") or holder.get("meta")
     if isinstance(usage, dict):
-        found = read_usage(usage)
-        answer.usage = answer.usage if found == Usage() else found
+        answer.usage = COHERE.read(usage) or answer.usage
     if holder.get("error"):
         answer.error_type = "error"
-
-
-def read_usage(usage: Mapping[str, object]) -> Usage:
-    """Tokens from a `usage` or `meta` object, or the `usage` of another reranker (vLLM, Jina, Voyage)."""
-    tokens = mapping(usage.get("tokens")) or mapping(usage.get("billed_units"))
-    return Usage(
-        first_count({**usage, **tokens}, "input_tokens", "prompt_tokens", "total_tokens"),
-        count(tokens.get("output_tokens")),
-        count(usage.get("cached_tokens")),
-    )
 
 
 CHAT = WireFormat(

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from fanlight.capture.answer import Answer, ServerTimings, Usage
 from fanlight.capture.formats.openai import absorb_error
 from fanlight.capture.formats.openai_timings import MS, llama_cpp
-from fanlight.capture.values import count, mapping, seconds, text
+from fanlight.capture.token_rules import LLAMA_CPP, SGLANG, TGI
+from fanlight.capture.values import count, mapping, seconds, text, whole_number
 from fanlight.capture.wire_format import Fields, Header, WireFormat, endpoint
 
 
@@ -43,12 +44,7 @@ def _absorb_tgi(answer: Answer, body: Mapping[str, object]) -> None:
 
 def read_tgi_headers(answer: Answer, header: Header) -> None:
     """Tokens and ms from TGI's headers; TEI's are named in part alike."""
-    usage = Usage(
-        _number(header("x-prompt-tokens")) or _number(header("x-compute-tokens")),
-        _number(header("x-generated-tokens")),
-    )
-    if usage != Usage():
-        answer.usage = usage
+    answer.usage = TGI.read({name: whole_number(header(name)) for name in _COUNT_HEADERS})
     timings = ServerTimings(
         queue_s=_ms(header("x-queue-time")),
         inference_s=_ms(header("x-inference-time")),
@@ -58,12 +54,11 @@ def read_tgi_headers(answer: Answer, header: Header) -> None:
         answer.timings = timings
 
 
-def _number(value: str | None) -> int | None:
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+_COUNT_HEADERS = tuple(name for names in TGI.input + TGI.output for name in names)
 
 
 def _ms(value: str | None) -> float | None:
-    number = _number(value)
+    number = whole_number(value)
     return None if number is None else number * MS
 
 
@@ -73,10 +68,7 @@ def _absorb_sglang(answer: Answer, meta: Mapping[str, object]) -> None:
     said = text(reason.get("type")) if isinstance(reason, dict) else text(reason)
     if said is not None:
         answer.finish_reasons[0] = said
-    tokens = (count(meta.get(name)) for name in ("prompt_tokens", "completion_tokens", "cached_tokens"))
-    usage = Usage(*tokens)
-    if usage != Usage():
-        answer.usage = usage
+    answer.usage = SGLANG.read(meta) or answer.usage
     latency_s = seconds(meta.get("e2e_latency"))
     if latency_s is not None:
         answer.timings = ServerTimings(total_s=latency_s)
@@ -92,11 +84,7 @@ def absorb_llama_cpp(answer: Answer, body: Mapping[str, object]) -> bool:
     if timings:
         answer.timings = llama_cpp(timings)
     if body.get("stop") is True:
-        answer.usage = Usage(
-            count(body.get("tokens_evaluated")),
-            count(body.get("tokens_predicted")),
-            count(timings.get("cache_n")),
-        )
+        answer.usage = LLAMA_CPP.read(body)
     absorb_error(answer, body.get("error"))
     return body.get("stop") is True
 
@@ -114,7 +102,7 @@ GENERATE = WireFormat(
     latest_key="meta_info",
     headers=read_tgi_headers,
 )
-LLAMA_CPP = WireFormat(
+COMPLETION = WireFormat(
     "llama.cpp",
     "llama.cpp",
     absorb_llama_cpp,
@@ -128,6 +116,6 @@ ENDPOINTS = (
     endpoint("text_completion", "/generate_stream", GENERATE, "inputs", streams=True),
     endpoint("embeddings", "/embed", GENERATE, "inputs", inputs="inputs"),
     endpoint("text_completion", "/models/{owner/model}", GENERATE, "inputs"),
-    endpoint("text_completion", "/completion", LLAMA_CPP, "prompt"),
-    endpoint("text_completion", "/infill", LLAMA_CPP, "input_prefix", also=("input_suffix",)),
+    endpoint("text_completion", "/completion", COMPLETION, "prompt"),
+    endpoint("text_completion", "/infill", COMPLETION, "input_prefix", also=("input_suffix",)),
 )

@@ -1,11 +1,10 @@
 """Gemini, at AI Studio and at Vertex: https://ai.google.dev/api/generate-content.
 
     id       responseId          finish reasons   candidates[].finishReason, promptFeedback.blockReason
-    model    modelVersion        cache reads      cachedContentTokenCount, part of the input
-    input    promptTokenCount + toolUsePromptTokenCount
-    output   candidatesTokenCount + thoughtsTokenCount      reasoning   thoughtsTokenCount
+    model    modelVersion        tokens           usageMetadata, by the rule GEMINI
+    error    error.status
 
-Every event of a stream has the counts so far. The model, and whether the answer is a stream, are in the path;
+The model, and whether the answer is a stream, are in the path;
 without `?alt=sse` the stream is one JSON array. Interactions (https://ai.google.dev/api/interactions-api)
 name the same things in another way. Counting tokens, files and caches are no requests.
 """
@@ -13,8 +12,10 @@ name the same things in another way. Counting tokens, files and caches are no re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fanlight.capture.answer import Answer, Usage
+from fanlight.capture.token_rules import GEMINI, GEMINI_INTERACTIONS
 from fanlight.capture.values import added, count, mapping, mappings, member, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
@@ -37,22 +38,18 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
     blocked = text(mapping(body.get("promptFeedback")).get("blockReason"))
     if blocked is not None and not answer.finish_reasons:
         answer.finish_reasons[0] = blocked
-    usage = read_usage(mapping(body.get("usageMetadata")))
-    if usage != Usage():
-        answer.usage = usage
+    answer.usage = read_usage(mapping(body.get("usageMetadata"))) or answer.usage
     _absorb_error(answer, body.get("error"))
     return False
 
 
-def read_usage(usage: Mapping[str, object]) -> Usage:
+def read_usage(usage: Mapping[str, object]) -> Usage | None:
     """Tokens from a `usageMetadata` object; what it leaves out of the output, its total tells."""
-    input_tokens = added(count(usage.get("promptTokenCount")), count(usage.get("toolUsePromptTokenCount")))
-    thoughts = count(usage.get("thoughtsTokenCount"))
-    output_tokens = added(count(usage.get("candidatesTokenCount")), thoughts)
+    found = GEMINI.read(usage)
     total = count(usage.get("totalTokenCount"))
-    if output_tokens is None and input_tokens is not None and total is not None and total >= input_tokens:
-        output_tokens = total - input_tokens
-    return Usage(input_tokens, output_tokens, count(usage.get("cachedContentTokenCount")), None, thoughts)
+    if found is None or found.output_tokens is not None or found.input_tokens is None or total is None:
+        return found
+    return replace(found, output_tokens=max(total - found.input_tokens, 0))
 
 
 def _absorb_error(answer: Answer, error: object) -> None:
@@ -81,22 +78,9 @@ def absorb_interaction(answer: Answer, body: Mapping[str, object]) -> bool:
     status = text(interaction.get("status"))
     if status in ("completed", "incomplete", "failed", "cancelled", "requires_action"):
         answer.finish_reasons[0] = "stop" if status == "completed" else status
-    usage = mapping(interaction.get("usage"))
-    if usage:
-        answer.usage = _read_interaction_usage(usage)
+    answer.usage = GEMINI_INTERACTIONS.read(mapping(interaction.get("usage"))) or answer.usage
     _absorb_error(answer, body.get("error") or interaction.get("error"))
     return False
-
-
-def _read_interaction_usage(usage: Mapping[str, object]) -> Usage:
-    thoughts = count(usage.get("total_thought_tokens"))
-    return Usage(
-        added(count(usage.get("total_input_tokens")), count(usage.get("total_tool_use_tokens"))),
-        added(count(usage.get("total_output_tokens")), thoughts),
-        count(usage.get("total_cached_tokens")),
-        None,
-        thoughts,
-    )
 
 
 _FIELDS = Fields(

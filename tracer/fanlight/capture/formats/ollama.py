@@ -1,20 +1,19 @@
 """Ollama's own API: https://github.com/ollama/ollama/blob/main/docs/api.md.
 
-    model    model                finish reason   done_reason
-    input    prompt_eval_count    durations       in ns: load_duration, prompt_eval_duration, eval_duration,
-    output   eval_count                           total_duration
+    model    model     finish reason   done_reason     tokens   the answer, by the rule OLLAMA
+    times    load_duration, prompt_eval_duration, eval_duration, total_duration, in ns
 
-There is no id. A stream, the default, is one JSON object a line; the last one has the counts. A count that
-the server leaves out (a prompt that it had evaluated before) is unknown.
+There is no id. A stream, the default, is one JSON object a line; the last one has the counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fanlight.capture.answer import Answer, ServerTimings, Usage
+from fanlight.capture.answer import Answer, ServerTimings
 from fanlight.capture.formats.openai import absorb_error
-from fanlight.capture.values import count, seconds, text
+from fanlight.capture.token_rules import OLLAMA
+from fanlight.capture.values import seconds, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
 NS = 1e-9
@@ -26,9 +25,7 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
     reason = text(body.get("done_reason"))
     if reason is not None:
         answer.finish_reasons[0] = reason
-    usage = Usage(count(body.get("prompt_eval_count")), count(body.get("eval_count")))
-    if usage != Usage():
-        answer.usage = usage
+    answer.usage = OLLAMA.read(body) or answer.usage
     if "total_duration" in body:
         answer.timings = _read_timings(body)
     absorb_error(answer, body.get("error"))

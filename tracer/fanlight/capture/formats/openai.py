@@ -1,10 +1,9 @@
 """OpenAI's wire format, and that of the many servers that speak it (vLLM, SGLang, llama.cpp, LiteLLM, Azure,
 Groq, DeepSeek, xAI, Together, Fireworks, OpenRouter, Mistral, ...): https://platform.openai.com/docs/api-reference.
 
-    id            id                             finish reasons   choices[].finish_reason, or status
-    input         prompt_tokens, input_tokens    cache reads      prompt_tokens_details.cached_tokens
-    output        completion_tokens,             reasoning        completion_tokens_details.reasoning_tokens
-                  output_tokens                  error            error.type, else error.code
+    id       id          finish reasons   choices[].finish_reason, or status
+    model    model       tokens           usage, by the rule OPENAI
+    error    error.type, else error.code
 
 Not requests, since no model runs: /models, /files, /batches, /responses/{id} (a poll),
 /responses/{id}/cancel, /responses/input_tokens, /tokenize.
@@ -13,10 +12,12 @@ Not requests, since no model runs: /models, /files, /batches, /responses/{id} (a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.formats.openai_timings import read_timings
-from fanlight.capture.values import count, first_count, mapping, text
+from fanlight.capture.token_rules import OPENAI
+from fanlight.capture.values import added, mapping, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
 _FINAL_EVENTS = (
@@ -95,36 +96,20 @@ def absorb_error(answer: Answer, error: object) -> None:
 
 def absorb_usage(answer: Answer, usage: Mapping[str, object]) -> None:
     """Take a `usage` object, unless it has no tokens in it (audio has seconds)."""
-    found = read_usage(usage)
-    if found != Usage():
-        answer.usage = found
+    answer.usage = read_usage(usage) or answer.usage
 
 
-def read_usage(usage: Mapping[str, object]) -> Usage:
+def read_usage(usage: Mapping[str, object]) -> Usage | None:
     """Tokens from a `usage` object, in the spelling of chat completions or of the responses API."""
-    input_tokens = first_count(usage, "prompt_tokens", "input_tokens")
-    output_tokens = first_count(usage, "completion_tokens", "output_tokens")
-    of_input = mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
-    of_output = mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
-    cached = first_count(usage, *_CACHED_BESIDE)
-    if cached is None:
-        cached = count(of_input.get("cached_tokens"))
-    written = first_count(
-        of_input, "cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"
-    )
-    reasoning = first_count(of_output, "reasoning_tokens")
-    if reasoning is None:
-        reasoning = count(usage.get("reasoning_tokens"))  # Perplexity, DeepSeek on Azure
-    if reasoning and output_tokens is not None and input_tokens is not None:
-        # xAI keeps reasoning out of completion_tokens; the total tells (docs.x.ai, "usage").
-        total = count(usage.get("total_tokens"))
-        if total == input_tokens + output_tokens + reasoning:
-            output_tokens += reasoning
-    return Usage(input_tokens, output_tokens, cached, written, reasoning)
+    found = OPENAI.read(usage)
+    if found is None or not found.reasoning_tokens:
+        return found
+    # xAI keeps reasoning out of completion_tokens; the total tells (docs.x.ai, "usage").
+    summed = added(found.input_tokens, found.output_tokens, found.reasoning_tokens)
+    if summed == usage.get("total_tokens") and found.output_tokens is not None:
+        return replace(found, output_tokens=found.output_tokens + found.reasoning_tokens)
+    return found
 
-
-# Cached tokens beside prompt_tokens: DeepSeek (api-docs.deepseek.com/guides/kv_cache), Mistral, Together.
-_CACHED_BESIDE = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens")
 
 _FIELDS = Fields(
     model=("model", "agent_id"),

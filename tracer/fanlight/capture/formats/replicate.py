@@ -1,17 +1,17 @@
 """Replicate: https://replicate.com/docs/reference/http. A prediction is asked for once and then polled.
 
-id       id         finish reason   status      input    metrics.input_token_count
-model    model      error           error       output   metrics.output_token_count
-time     metrics.predict_time, total_time, in s
+id       id         finish reason   status      tokens   metrics, by the rule REPLICATE
+model    model      error           error       times    metrics.predict_time, total_time, in s
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fanlight.capture.answer import Answer, ServerTimings, Usage
+from fanlight.capture.answer import Answer, ServerTimings
 from fanlight.capture.formats.openai import absorb_error
-from fanlight.capture.values import count, mapping, seconds, text
+from fanlight.capture.token_rules import REPLICATE
+from fanlight.capture.values import mapping, seconds, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
 
@@ -23,9 +23,7 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
     if status in ("succeeded", "failed", "canceled"):
         answer.finish_reasons[0] = status
     metrics = mapping(body.get("metrics"))
-    usage = Usage(count(metrics.get("input_token_count")), count(metrics.get("output_token_count")))
-    if usage != Usage():
-        answer.usage = usage
+    answer.usage = REPLICATE.read(metrics) or answer.usage
     if metrics:
         answer.timings = ServerTimings(
             first_token_s=seconds(metrics.get("time_to_first_token")),

@@ -1,10 +1,8 @@
 """IBM watsonx.ai: https://cloud.ibm.com/apidocs/watsonx-ai#text-generation.
 
-    model    model_id                          finish reasons   results[].stop_reason
-    input    results[].input_token_count       output           results[].generated_token_count
+    model    model_id      finish reasons   results[].stop_reason      tokens   by the rule WATSONX
 
-The counts of a stream are those so far, and the input's stands in one event only: the largest counts. Chats
-answer in OpenAI's format.
+Chats answer in OpenAI's format.
 """
 
 from __future__ import annotations
@@ -13,7 +11,8 @@ from collections.abc import Mapping
 
 from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.formats import openai
-from fanlight.capture.values import added, count, first_count, mappings, text
+from fanlight.capture.token_rules import WATSONX
+from fanlight.capture.values import added, mappings, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
 
@@ -25,15 +24,13 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
         reason = text(result.get("stop_reason"))
         if reason is not None and reason.lower() != "not_finished":
             answer.finish_reasons[place] = reason
-    given = [count(result.get("input_token_count")) for _, result in results]
-    made = [count(result.get("generated_token_count")) for _, result in results]
     before = answer.usage or Usage()
+    counted = [WATSONX.read(holder) or Usage() for holder in (body, *(result for _, result in results))]
     usage = Usage(
-        _larger(before.input_tokens, added(first_count(body, "input_token_count"), *given)),
-        _larger(before.output_tokens, added(*made)),
+        _larger(before.input_tokens, added(*(one.input_tokens for one in counted))),
+        _larger(before.output_tokens, added(*(one.output_tokens for one in counted))),
     )
-    if usage != Usage():
-        answer.usage = usage
+    answer.usage = None if usage == Usage() else usage
     if errors := mappings(body.get("errors")):
         answer.error_type = text(errors[0][1].get("code")) or "error"
     return False
