@@ -19,13 +19,12 @@ def blocks(language: str) -> list[str]:
     return [block.partition("\n")[2] for block in fenced if block.partition("\n")[0] == language]
 
 
-def test_settings_page_is_what_the_options_declare() -> None:
+@pytest.mark.parametrize("name", ["settings", "tokens"])
+def test_page_is_what_the_code_declares(name: str) -> None:
     made = subprocess.run(
-        [sys.executable, ROOT / "docs/make_settings.py"], check=True, capture_output=True, text=True
+        [sys.executable, ROOT / f"docs/make_{name}.py"], check=True, capture_output=True, text=True
     ).stdout
-    assert (ROOT / "docs/settings.md").read_text() == made, (
-        "run: python docs/make_settings.py > docs/settings.md"
-    )
+    assert (ROOT / f"docs/{name}.md").read_text() == made, f"run: python docs/make_{name}.py > docs/{name}.md"
 
 
 def test_python_of_the_readme_uses_names_that_fanlight_has() -> None:

@@ -65,3 +65,14 @@ INPUTS: Final = "fanlight.inputs"  # int; sequences in one embeddings request
 CHUNKS: Final = "fanlight.stream.chunks"  # int; stream events that carried content
 STREAM_END: Final = "fanlight.stream.end"  # completed | closed | cut | cancelled | abandoned | error
 STREAM_CONSUMER_WAIT_S: Final = "fanlight.stream.consumer_wait"  # float; seconds
+PROVIDER_ERROR: Final = "fanlight.request.error"  # what the provider calls the error of a refused request
+
+# Where the server says that a request's time went, in seconds; only what it says. No convention has these on
+# the client's span (semantic-conventions-genai, issues 87 and 408).
+SERVER_QUEUE_S: Final = "fanlight.server.queue"  # before any work
+SERVER_LOAD_S: Final = "fanlight.server.load"  # of the model into memory
+SERVER_PREFILL_S: Final = "fanlight.server.prefill"  # over the input
+SERVER_DECODE_S: Final = "fanlight.server.decode"  # over the output
+SERVER_INFERENCE_S: Final = "fanlight.server.inference"  # prefill and decode together
+SERVER_FIRST_TOKEN_S: Final = "fanlight.server.first_token"  # from arrival to the first token
+SERVER_TOTAL_S: Final = "fanlight.server.total"

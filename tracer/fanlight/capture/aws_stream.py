@@ -11,6 +11,7 @@ from __future__ import annotations
 import binascii
 import struct
 
+from fanlight.capture.answer import Answer
 from fanlight.capture.events import MAX_EVENT_BYTES, EventReader
 from fanlight.capture.wire_format import WireFormat
 
@@ -26,8 +27,8 @@ class AwsStreamReader(EventReader):
 
     __slots__ = ("_broken", "_parts", "_parts_bytes", "_wanted_bytes")
 
-    def __init__(self, wire_format: WireFormat) -> None:
-        super().__init__(wire_format)
+    def __init__(self, wire_format: WireFormat, answer: Answer | None = None) -> None:
+        super().__init__(wire_format, answer)
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._wanted_bytes = _PRELUDE_BYTES  # before this many are there, nothing can be read

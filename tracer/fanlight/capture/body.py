@@ -48,8 +48,8 @@ class BodyReader:
     streamed = False
     __slots__ = ("_format", "_parts", "_size", "answer", "content_bytes", "content_events", "done")
 
-    def __init__(self, wire_format: WireFormat) -> None:
-        self.answer = Answer()
+    def __init__(self, wire_format: WireFormat, answer: Answer | None = None) -> None:
+        self.answer = Answer() if answer is None else answer
         self.content_events = 0
         self.content_bytes = 0
         self.done = False
@@ -76,8 +76,7 @@ class BodyReader:
 
     def _read_stream(self, body: bytes) -> None:
         """A stream after all, of JSON objects, whose content type did not say so."""
-        stream = ArrayReader(self._format)
-        stream.answer = self.answer
+        stream = ArrayReader(self._format, self.answer)
         stream.feed(body)
         stream.finish()
         self.content_events, self.content_bytes = stream.content_events, stream.content_bytes
@@ -89,34 +88,36 @@ def reader_for(endpoint: Endpoint, content_type: str, header: Header = no_header
 
     `header` gives the answer's headers by their name in lower case: some servers put tokens or times there.
     """
-    reader = _reader_for(endpoint, content_type)
-    if reader is not None and endpoint.format.headers is not None:
-        endpoint.format.headers(reader.answer, header)
-    return reader
-
-
-def _reader_for(endpoint: Endpoint, content_type: str) -> AnswerReader | None:
-    wire_format = endpoint.format
+    wire_format, answer = endpoint.format, Answer()
+    if wire_format.headers is not None:
+        wire_format.headers(answer, header)
     if content_type.startswith("text/event-stream"):
-        return StreamReader(wire_format)
+        return StreamReader(wire_format, answer)
     if content_type.startswith("application/vnd.amazon.eventstream"):
-        return AwsStreamReader(wire_format)
+        return AwsStreamReader(wire_format, answer)
     if any(kind in content_type for kind in _LINES):
-        return LineReader(wire_format)
+        return LineReader(wire_format, answer)
     if "json" in content_type:
-        return ArrayReader(wire_format) if endpoint.streams else BodyReader(wire_format)
+        return ArrayReader(wire_format, answer) if endpoint.streams else BodyReader(wire_format, answer)
     if not content_type or content_type.startswith("text/plain"):
-        return UnknownReader(functools.partial(_reader_of_first_bytes, endpoint))
+        return UnknownReader(functools.partial(_reader_of_first_bytes, endpoint), answer)
     return None
 
 
 _LINES = ("ndjson", "stream+json", "jsonl", "jsonlines", "json-seq")
 
 
-def _reader_of_first_bytes(endpoint: Endpoint, events: bool, array: bool) -> AnswerReader:
-    if events:
-        return StreamReader(endpoint.format)
-    return ArrayReader(endpoint.format) if array and endpoint.streams else BodyReader(endpoint.format)
+def _reader_of_first_bytes(endpoint: Endpoint, answer: Answer, first: bytes) -> AnswerReader:
+    if first.startswith(_STARTS_OF_EVENTS):
+        return StreamReader(endpoint.format, answer)
+    if first.startswith(b"\0"):  # of a length; no text begins with it
+        return AwsStreamReader(endpoint.format, answer)
+    if first.startswith(b"[") and endpoint.streams:
+        return ArrayReader(endpoint.format, answer)
+    return BodyReader(endpoint.format, answer)
+
+
+_STARTS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b": ", b":\n")
 
 
 def read_answer(body: bytes, wire_format: WireFormat, answer: Answer) -> bool:

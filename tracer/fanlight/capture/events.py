@@ -40,8 +40,8 @@ class EventReader:
         "done",
     )
 
-    def __init__(self, wire_format: WireFormat) -> None:
-        self.answer = Answer()
+    def __init__(self, wire_format: WireFormat, answer: Answer | None = None) -> None:
+        self.answer = Answer() if answer is None else answer
         self.content_events = 0  # events with generated text
         self.content_bytes = 0  # of that text, as it stands in JSON
         self.done = False  # the stream's own end marker has passed

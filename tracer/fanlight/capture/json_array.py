@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from fanlight.capture.answer import Answer
 from fanlight.capture.events import MAX_EVENT_BYTES, EventReader
 from fanlight.capture.wire_format import WireFormat
 
@@ -22,8 +23,8 @@ class ArrayReader(EventReader):
 
     __slots__ = ("_array", "_begun", "_depth", "_escaped", "_in_string", "_parts", "_parts_bytes")
 
-    def __init__(self, wire_format: WireFormat) -> None:
-        super().__init__(wire_format)
+    def __init__(self, wire_format: WireFormat, answer: Answer | None = None) -> None:
+        super().__init__(wire_format, answer)
         self._array = 0  # 1 within an array
         self._depth = 0  # of brackets open
         self._in_string = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from fanlight.capture.answer import Usage
@@ -45,6 +46,14 @@ def outcome_of(status: int | None, end: End, error_name: str | None, *, began: b
     if end == "completed" or (began and end in ("closed", "abandoned")):
         return "answered"
     return "unknown"
+
+
+def completed_usage(reported: Usage, events: int, answer_bytes: int) -> tuple[Usage, UsageSource]:
+    """Usage as reported; where that has no output yet (a stream cut before its end), as much as was seen."""
+    seen = unreported_usage(None, events, answer_bytes) if reported.output_tokens is None else None
+    if seen is None:
+        return reported, "reported"
+    return replace(reported, output_tokens=seen[0].output_tokens), seen[1]
 
 
 def unreported_usage(

@@ -11,6 +11,7 @@ No byte is looked at twice, and no more than one unfinished line is kept.
 
 from __future__ import annotations
 
+from fanlight.capture.answer import Answer
 from fanlight.capture.events import MAX_EVENT_BYTES, EventReader
 from fanlight.capture.wire_format import WireFormat
 
@@ -21,8 +22,8 @@ class StreamReader(EventReader):
     __slots__ = ("_dropped", "_partial", "_partial_bytes")
     _prefix = b"data:"
 
-    def __init__(self, wire_format: WireFormat) -> None:
-        super().__init__(wire_format)
+    def __init__(self, wire_format: WireFormat, answer: Answer | None = None) -> None:
+        super().__init__(wire_format, answer)
         self._partial: list[bytes] = []
         self._partial_bytes = 0
         self._dropped = False

@@ -10,24 +10,19 @@ from fanlight.capture.answer import Answer
 if TYPE_CHECKING:
     from fanlight.capture.body import AnswerReader
 
-_STARTS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b": ", b":\n")
-_ENOUGH_BYTES = 6  # to tell one of them
+_ENOUGH_BYTES = 6  # to tell `event:`, `data:` and the like
 
 
 class UnknownReader:
     """Keeps the first bytes until they tell which reader it takes, then is that reader."""
 
-    __slots__ = ("_choose", "_first", "_nothing", "_reader")
+    __slots__ = ("_choose", "_first", "_reader", "answer")
 
-    def __init__(self, choose: Callable[[bool, bool], AnswerReader]) -> None:
-        self._choose = choose  # given (is it an event stream, is it a JSON array)
+    def __init__(self, choose: Callable[[Answer, bytes], AnswerReader], answer: Answer) -> None:
+        self.answer = answer  # of the reader too
+        self._choose = choose  # given the answer and the first bytes
         self._first = b""
         self._reader: AnswerReader | None = None
-        self._nothing = Answer()
-
-    @property
-    def answer(self) -> Answer:
-        return self._nothing if self._reader is None else self._reader.answer
 
     @property
     def content_events(self) -> int:
@@ -51,7 +46,7 @@ class UnknownReader:
             self._reader.feed(chunk)
             return
         first = self._first = (self._first + chunk).lstrip(b"\xef\xbb\xbf \t\r\n")
-        if first[:1] in (b"{", b"[") or len(first) >= _ENOUGH_BYTES:
+        if first[:1] in (b"{", b"[", b"\0") or len(first) >= _ENOUGH_BYTES:
             self._start()
 
     def finish(self) -> None:
@@ -63,5 +58,5 @@ class UnknownReader:
 
     def _start(self) -> None:
         first, self._first = self._first, b""
-        self._reader = self._choose(first.startswith(_STARTS_OF_EVENTS), first.startswith(b"["))
+        self._reader = self._choose(self.answer, first)
         self._reader.feed(first)

@@ -70,6 +70,7 @@ class Endpoint:
 
     def model_in(self, path: str) -> str | None:
         """The model, or Azure's deployment, that a path names."""
+        path = path.partition("?")[0].partition("#")[0]
         if "{" in self.path:
             found = path_pattern(self.path).search(path)
             return unquote(found["model"]) if found else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.util.types import AttributeValue
 
-from fanlight.capture.answer import Usage
+from fanlight.capture.answer import ServerTimings, Usage
 from fanlight.capture.providers import provider_of
 from fanlight.capture.request import Asked
 from fanlight_schema import attributes as names
@@ -84,6 +84,10 @@ def _put_answer(attributes: Attributes, request: Request) -> None:
         attributes[names.RESPONSE_MODEL] = answer.model
     if answer.finish_reasons:
         attributes[names.RESPONSE_FINISH_REASONS] = tuple(answer.finish_reasons.values())
+    if answer.timings is not None:
+        _put_timings(attributes, answer.timings)
+    if answer.error_type is not None and request.status is not None and request.status >= 400:
+        attributes[names.PROVIDER_ERROR] = answer.error_type
     if request.streamed:
         _put_stream(attributes, request, reader.content_events)
 
@@ -94,6 +98,24 @@ def _put_stream(attributes: Attributes, request: Request, chunks: int) -> None:
     attributes[names.STREAM_CONSUMER_WAIT_S] = request.waited_ns / 1e9
     if request.first_content_ns is not None:
         attributes[names.TIME_TO_FIRST_CHUNK_S] = (request.first_content_ns - request.started_ns) / 1e9
+
+
+_TIMINGS = (
+    (names.SERVER_QUEUE_S, "queue_s"),
+    (names.SERVER_LOAD_S, "load_s"),
+    (names.SERVER_PREFILL_S, "prefill_s"),
+    (names.SERVER_DECODE_S, "decode_s"),
+    (names.SERVER_INFERENCE_S, "inference_s"),
+    (names.SERVER_FIRST_TOKEN_S, "first_token_s"),
+    (names.SERVER_TOTAL_S, "total_s"),
+)
+
+
+def _put_timings(attributes: Attributes, timings: ServerTimings) -> None:
+    for name, field in _TIMINGS:
+        time_s = getattr(timings, field)
+        if time_s is not None:
+            attributes[name] = time_s
 
 
 def _put_usage(attributes: Attributes, usage: Usage, source: UsageSource) -> None:

@@ -19,7 +19,7 @@ from fanlight._guard import guarded
 from fanlight._spans import error_type_of, start_span
 from fanlight.capture.answer import Usage
 from fanlight.capture.body import AnswerReader, reader_for
-from fanlight.capture.outcome import End, end_of_error, outcome_of, unreported_usage
+from fanlight.capture.outcome import End, completed_usage, end_of_error, outcome_of, unreported_usage
 from fanlight.capture.request import Asked, text_bytes
 from fanlight.capture.wire_format import Endpoint, Header, no_header
 from fanlight.patches._attributes import call_attributes, request_attributes
@@ -53,7 +53,6 @@ class Request:
         "reader",
         "started_ns",
         "status",
-        "streamed",
         "waited_ns",
     )
 
@@ -70,7 +69,6 @@ class Request:
         self.status: int | None = None
         self.reader: AnswerReader | None = None
         self.inflate: Inflate | None = None
-        self.streamed = False
         self.first_content_ns: int | None = None
         self.last_byte_ns: int | None = None
         self.waited_ns = 0  # the consumer let the stream wait
@@ -86,10 +84,8 @@ class Request:
     ) -> None:
         """The answer has begun; its body follows."""
         self.status = status
-        if status < 400:
-            self.inflate = inflate
-            self.reader = reader = reader_for(self.call.endpoint, content_type, header)
-            self.streamed = reader is not None and reader.streamed
+        self.inflate = inflate
+        self.reader = reader_for(self.call.endpoint, content_type, header)
 
     @guarded
     def feed(self, chunk: bytes, now_ns: int) -> None:
@@ -134,6 +130,11 @@ class Request:
             self.asked_bytes = text_bytes(sent)
 
     @property
+    def streamed(self) -> bool:
+        """The answer came as a stream of events."""
+        return self.reader is not None and self.reader.streamed and (self.status or 0) < 400
+
+    @property
     def outcome(self) -> RequestOutcome:
         reader = self.reader
         began = reader is not None and reader.content_events > 0
@@ -146,7 +147,7 @@ class Request:
         if reader is None:
             return unreported_usage(self.asked_bytes, 0, 0)
         if reader.answer.usage is not None:
-            return reader.answer.usage, "reported"
+            return completed_usage(reader.answer.usage, reader.content_events, reader.content_bytes)
         return unreported_usage(self.asked_bytes, reader.content_events, reader.content_bytes)
 
     @property
