@@ -260,6 +260,8 @@ def test_input_that_nobody_reported_is_estimated_from_what_was_sent() -> None:
         (b'{"input_audio":{"data":"UklGRg==","format":"wav"}}', 42),
         (b'{"input_audio":{"data": "UklGRg==","format": "wav"}}', 44),
         (b'{"url":"data:image/png;base64,AAAA', 30),
+        (b'{"images":["AAAA","BBBB"],"x":1}', 20),
+        (b'{"source":{"bytes":"AAAA"}}', 23),
         (b'{"prompt":"what is \\"data\\":\\"x\\"?"}', 36),
     ],
 )

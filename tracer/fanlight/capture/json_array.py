@@ -12,10 +12,9 @@ from fanlight.capture.answer import Answer
 from fanlight.capture.events import MAX_EVENT_BYTES, EventReader
 from fanlight.capture.wire_format import WireFormat
 
-_MARK = re.compile(rb'["{}\[\]]')
-_IN_STRING = re.compile(rb'(?:[^"\\]+|\\.)*', re.DOTALL)
-_OPENING = b"{["
-_QUOTE, _BACKSLASH = b'"\\'
+# A whole string, or a bracket, or the beginning of a string that goes on in the next chunk.
+_MARK = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)
+_REST_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 
 
 class ArrayReader(EventReader):
@@ -35,47 +34,43 @@ class ArrayReader(EventReader):
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the stream, cut anywhere."""
-        begin = at = 0
-        while at < len(chunk):
-            if self._in_string:
-                at = self._pass_string(chunk, at)
-                continue
-            mark = _MARK.search(chunk, at)
-            if mark is None:
+        begin = 0
+        for mark in _MARK.finditer(chunk, self._pass_string(chunk)):
+            byte = chunk[mark.start()]
+            if byte == 0x7B or byte == 0x5B:  # { [
+                if self._depth == self._array and byte == 0x7B:
+                    self._begun = True
+                    begin = mark.start()
+                elif self._depth == 0:
+                    self._array = 1
+                self._depth += 1
+            elif byte != 0x22:
+                self._depth = max(self._depth - 1, 0)
+                if self._begun and self._depth == self._array:
+                    self._element(chunk[begin : mark.end()])
+            elif mark.end() - mark.start() == 1:
+                self._break_string(chunk, mark.end())
                 break
-            at = mark.end()
-            if mark[0] == b'"':
-                self._in_string = True
-            elif mark[0] in _OPENING:
-                begin = self._open(mark[0], mark.start(), begin)
-            elif self._close():
-                self._element(chunk[begin:at])
         if self._begun:
             self._keep(chunk[begin:])
 
-    def _pass_string(self, chunk: bytes, at: int) -> int:
-        if self._escaped:
-            self._escaped = False
-            return at + 1
-        inside = _IN_STRING.match(chunk, at)
-        at = at if inside is None else inside.end()
-        if at < len(chunk):
-            self._in_string = chunk[at] != _QUOTE
-            self._escaped = self._in_string
-        return at + 1
+    def _pass_string(self, chunk: bytes) -> int:
+        """Where the string ends that the chunk before began."""
+        if not self._in_string or not chunk:
+            return 0
+        rest = _REST_OF_STRING.match(chunk, 1 if self._escaped else 0)
+        end = 0 if rest is None else rest.end()
+        if chunk[end : end + 1] != b'"':
+            self._break_string(chunk, 1 if self._escaped else 0)
+            return len(chunk)
+        self._in_string = self._escaped = False
+        return end + 1
 
-    def _open(self, mark: bytes, at: int, begin: int) -> int:
-        if self._depth == 0 and mark == b"[":
-            self._array = 1
-        elif self._depth == self._array and mark == b"{":
-            self._begun = True
-            begin = at
-        self._depth += 1
-        return begin
-
-    def _close(self) -> bool:
-        self._depth = max(self._depth - 1, 0)
-        return self._begun and self._depth == self._array
+    def _break_string(self, chunk: bytes, begin: int) -> None:
+        """The chunk ends within a string, of which it has what is behind `begin`."""
+        self._in_string = True
+        inside = chunk[begin:]
+        self._escaped = (len(inside) - len(inside.rstrip(b"\\"))) % 2 == 1
 
     def _element(self, end: bytes) -> None:
         self._begun = False

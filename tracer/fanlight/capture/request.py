@@ -60,19 +60,29 @@ def decode_body(content: bytes) -> Mapping[str, object] | None:
     return decode_object(content)
 
 
-# What stands before a file in a request: a data URL, or audio of a chat message (openai, "Audio inputs").
-_FILE_STARTS = (b";base64,", b'"data":"', b'"data": "')
+# What stands before a file in a request, and behind it: a data URL; audio, images and documents of OpenAI,
+# Anthropic and Gemini (`data`), Bedrock (`bytes`), Imagen; Ollama's list of images.
+_FILES = (
+    (b";base64,", b'"'),
+    (b'"data":"', b'"'),
+    (b'"data": "', b'"'),
+    (b'"bytes":"', b'"'),
+    (b'"bytes": "', b'"'),
+    (b'"bytesBase64Encoded":', b"}"),
+    (b'"images":["', b"]"),
+    (b'"images": ["', b"]"),
+)
 
 
 def text_bytes(content: bytes) -> int:
     """How many bytes of a JSON body are no file that was put into it; names and punctuation count as text,
     since a model's prompt has some of both too."""
     size = len(content)
-    for start in _FILE_STARTS:
+    for start, stop in _FILES:
         at = content.find(start)
         while at >= 0:
             begin = at + len(start)
-            end = content.find(b'"', begin)
+            end = content.find(stop, begin)
             end = len(content) if end < 0 else end
             size -= end - begin
             at = content.find(start, end)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from fanlight.capture.answer import Usage
-from fanlight.capture.values import added, count, member
 
 Names = tuple[str, ...]  # of one count; the first that is there is taken
 
@@ -33,25 +33,37 @@ class TokenRule:
 
     def read(self, counts: Mapping[str, object]) -> Usage | None:
         """The tokens that `counts` reports; None if it reports none."""
-        usage = Usage(
-            added(*[_first(counts, names) for names in self.input]),
-            added(*[_first(counts, names) for names in self.output]),
-            _first(counts, self.cache_read),
-            _first(counts, self.cache_write),
-            _first(counts, self.reasoning),
-        )
-        return None if usage == _NOTHING else usage
+        input_tokens = _sum(counts, self.input)
+        output_tokens = _sum(counts, self.output)
+        read, written = _first(counts, self.cache_read), _first(counts, self.cache_write)
+        reasoning = _first(counts, self.reasoning)
+        if input_tokens is output_tokens is read is written is reasoning is None:
+            return None
+        return Usage(input_tokens, output_tokens, read, written, reasoning)
 
 
-_NOTHING = Usage()
+def _sum(counts: Mapping[str, object], terms: tuple[Names, ...]) -> int | None:
+    total: int | None = None
+    for names in terms:
+        found = _first(counts, names)
+        if found is not None:
+            total = found if total is None else total + found
+    return total
 
 
 def _first(counts: Mapping[str, object], names: Names) -> int | None:
-    for name in names:
-        found = count(member(counts, name) if "." in name else counts.get(name))
-        if found is not None:
+    for holder, key in _paths(names):
+        held = counts.get(holder) if holder else counts
+        found = held.get(key) if isinstance(held, dict) else None
+        if type(found) is int and found >= 0:
             return found
     return None
+
+
+@cache
+def _paths(names: Names) -> tuple[tuple[str, str], ...]:
+    """Each name as (its holder or "", its key)."""
+    return tuple((holder, key) for holder, _, key in (name.rpartition(".") for name in names))
 
 
 OPENAI = TokenRule(
