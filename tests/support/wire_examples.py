@@ -389,6 +389,39 @@ EXAMPLES = [
         answer(error="invalid_request_error"),
     ),
     Example(
+        "openai transcript, stream",
+        "/v1/audio/transcriptions",
+        named_sse(
+            *({"type": "transcript.text.delta", "delta": text} for text in TEXTS),
+            {
+                "type": "transcript.text.done",
+                "text": "".join(TEXTS),
+                "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59},
+            },
+        ),
+        answer(None, None, Usage(14, 45)),
+        SSE,
+        texts=TEXTS,
+    ),
+    Example(
+        "voyage, embeddings with a total only",
+        "/v1/embeddings",
+        dump({"object": "list", "data": [], "model": "voyage-3", "usage": {"total_tokens": 10}}),
+        answer("voyage-3", None, Usage(10)),
+    ),
+    Example(
+        "mistral, refused",
+        "/v1/chat/completions",
+        dump({"object": "error", "message": "x", "type": "invalid_request_message", "code": "1500"}),
+        answer(error="invalid_request_message"),
+    ),
+    Example(
+        "gemini in openai's format, refused",
+        "/v1beta/openai/chat/completions",
+        dump([{"error": {"code": 400, "message": "x", "status": "INVALID_ARGUMENT"}}]),
+        answer(error="INVALID_ARGUMENT"),
+    ),
+    Example(
         "anthropic",
         "/v1/messages",
         dump(

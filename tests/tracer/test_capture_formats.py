@@ -246,6 +246,8 @@ def test_most_events_of_a_stream_are_only_scanned(example: Example, monkeypatch:
             {"input": {"prompt": "x", "max_tokens": 5}},
             Asked("meta/llama", max_tokens=5),
         ),
+        ("/serving-endpoints/llama/invocations", {"messages": []}, Asked("llama")),
+        ("/hf/models/o/e/pipeline/feature-extraction", {"inputs": ["a", "b"]}, Asked("o/e", inputs=2)),
         ("/v1/predictions", {"version": "abc", "input": {}}, Asked("abc")),
     ],
 )

@@ -93,6 +93,13 @@ OPENAI = TokenRule(
     "and reasoning (xAI), reasoning is added to the output.",
     source="https://platform.openai.com/docs/api-reference/chat/object",
 )
+ONLY_TOTAL = TokenRule(
+    "Voyage and other makers of embeddings",
+    "usage",
+    input=(("total_tokens",),),
+    remark="Only a total, which is the input.",
+    source="https://docs.voyageai.com/reference/embeddings-api",
+)
 ANTHROPIC = TokenRule(
     "Anthropic",
     "usage",
@@ -231,6 +238,7 @@ REPLICATE = TokenRule(
 
 RULES = (
     OPENAI,
+    ONLY_TOTAL,
     ANTHROPIC,
     GEMINI,
     GEMINI_INTERACTIONS,

@@ -60,6 +60,8 @@ def _absorb_own(answer: Answer, body: Mapping[str, object]) -> None:
         _absorb_titan(answer, body)
     elif "choices" in body:  # Mistral, AI21, DeepSeek, Qwen, gpt-oss
         openai.absorb(answer, body)
+    elif "completions" in body:
+        _absorb_jurassic(answer, body)
     elif "outputs" in body:
         _absorb_mistral(answer, body)
     elif "stopReason" in body or "messageStop" in body or "metadata" in body:
@@ -93,6 +95,11 @@ def _absorb_titan(answer: Answer, body: Mapping[str, object]) -> None:
 def _absorb_mistral(answer: Answer, body: Mapping[str, object]) -> None:
     for place, output in mappings(body.get("outputs")):
         _put_reason(answer, output.get("stop_reason"), place)
+
+
+def _absorb_jurassic(answer: Answer, body: Mapping[str, object]) -> None:
+    for place, completion in mappings(body.get("completions")):
+        _put_reason(answer, mapping(completion.get("finishReason")).get("reason"), place)
 
 
 def _put_reason(answer: Answer, reason: object, place: int = 0) -> None:
@@ -158,6 +165,7 @@ INVOKE = WireFormat(
         "input",
     ),
     news_keys=("stop_reason", "completionReason", "finish_reason", "stopReason", _METRICS),
+    uncounted=('"is_finished":true', '"is_finished": true'),
     headers=read_headers,
 )
 

@@ -116,6 +116,9 @@ ENDPOINTS = (
     endpoint("text_completion", "/generate_stream", GENERATE, "inputs", streams=True),
     endpoint("embeddings", "/embed", GENERATE, "inputs", inputs="inputs"),
     endpoint("text_completion", "/models/{owner/model}", GENERATE, "inputs"),
+    endpoint(
+        "embeddings", "/models/{owner/model}/pipeline/feature-extraction", GENERATE, "inputs", inputs="inputs"
+    ),
     endpoint("text_completion", "/completion", COMPLETION, "prompt"),
     endpoint("text_completion", "/infill", COMPLETION, "input_prefix", also=("input_suffix",)),
 )

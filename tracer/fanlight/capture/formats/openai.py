@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.formats.openai_timings import read_timings
-from fanlight.capture.token_rules import OPENAI
+from fanlight.capture.token_rules import ONLY_TOTAL, OPENAI
 from fanlight.capture.values import added, mapping, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
@@ -43,7 +43,8 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
     if isinstance(usage, dict):
         absorb_usage(answer, usage)
     answer.timings = read_timings(body, mapping(usage)) or answer.timings
-    absorb_error(answer, body.get("error") or vendor.get("error"))
+    said_error = body if body.get("object") == "error" else None  # Mistral, vLLM before 0.10
+    absorb_error(answer, body.get("error") or vendor.get("error") or said_error)
     return False
 
 
@@ -89,7 +90,8 @@ def absorb_error(answer: Answer, error: object) -> None:
     """Take an `error` member: an object with a type or a code, or only a text."""
     if isinstance(error, dict):
         code = error.get("code")
-        answer.error_type = text(error.get("type")) or (str(code) if code else "error")
+        word = text(error.get("type")) or text(code) or text(error.get("status"))  # Google has a status
+        answer.error_type = word or (str(code) if code else "error")
     elif error:
         answer.error_type = "error"
 
@@ -102,7 +104,9 @@ def absorb_usage(answer: Answer, usage: Mapping[str, object]) -> None:
 def read_usage(usage: Mapping[str, object]) -> Usage | None:
     """Tokens from a `usage` object, in the spelling of chat completions or of the responses API."""
     found = OPENAI.read(usage)
-    if found is None or not found.reasoning_tokens:
+    if found is None:
+        return ONLY_TOTAL.read(usage)
+    if not found.reasoning_tokens:
         return found
     # xAI keeps reasoning out of completion_tokens; the total tells (docs.x.ai, "usage").
     summed = added(found.input_tokens, found.output_tokens, found.reasoning_tokens)
@@ -144,6 +148,9 @@ RUNS = WireFormat(
     text_keys=("value",),
 )
 
+# Streams of transcripts and of speech, whose last event has the usage.
+AUDIO = WireFormat("openai.audio", "openai", absorb, _FIELDS, text_keys=("delta",), latest_key="usage")
+
 _RESPONSE_KEYS = ("input", "prompt", "previous_response_id", "conversation")
 ENDPOINTS = (
     endpoint("chat", "/chat/completions", CHAT, "messages"),
@@ -155,9 +162,11 @@ ENDPOINTS = (
     endpoint("image_generation", "/images/generations", CHAT, "prompt"),
     endpoint("image_generation", "/images/edits", CHAT),
     endpoint("image_generation", "/images/variations", CHAT),
-    endpoint("speech", "/audio/speech", CHAT, "input"),
-    endpoint("transcription", "/audio/transcriptions", CHAT),
-    endpoint("transcription", "/audio/translations", CHAT),
+    endpoint("speech", "/audio/speech", AUDIO, "input"),
+    endpoint("transcription", "/audio/transcriptions", AUDIO),
+    endpoint("transcription", "/audio/translations", AUDIO),
+    # Databricks (docs.databricks.com, "Query foundation models")
+    endpoint("chat", "/serving-endpoints/{model}/invocations", CHAT, "messages"),
     endpoint("rerank", "/score", CHAT, "text_1", "queries", also=("model",)),  # vLLM, "Score API"
     endpoint("embeddings", "/pooling", CHAT, "input", also=("model",), inputs="input"),
     endpoint("chat", "/threads/*/runs", RUNS, "assistant_id"),
