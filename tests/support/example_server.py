@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from wire_examples import Example
+from wire_shapes import Example
 
 PIECE_BYTES = 200
 

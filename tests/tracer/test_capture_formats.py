@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import wire_examples
+import wire_shapes
 from fanlight.capture import events
 from fanlight.capture.answer import Answer
 from fanlight.capture.body import AnswerReader, reader_for
 from fanlight.capture.endpoints import ENDPOINTS, endpoint_of
 from fanlight.capture.request import Asked, read_request, read_sent
-from wire_examples import EXAMPLES, Example
+from wire_examples import EXAMPLES
+from wire_shapes import Example
 
 by_name = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 streams = [example for example in EXAMPLES if example.texts]
@@ -37,7 +38,7 @@ def read(example: Example, *chunks: bytes, content_type: str | None = None) -> A
 def test_an_answer_is_read(example: Example) -> None:
     reader = read(example, example.body)
     assert reader.answer == example.answer
-    assert reader.streamed == (example.content_type != wire_examples.JSON or "array" in example.name)
+    assert reader.streamed == (example.content_type != wire_shapes.JSON or "array" in example.name)
 
 
 @pytest.mark.parametrize("example", streams, ids=lambda example: example.name)
@@ -144,8 +145,8 @@ def test_no_format_takes_offence_at_any_json(body: dict[str, Any]) -> None:
 def test_any_bytes_may_answer(body: bytes, kind: str) -> None:
     for example in (EXAMPLES[0], *streams[-3:]):
         read(example, body, content_type=kind)
-        read(example, body, content_type=wire_examples.AWS)
-        read(example, body, content_type=wire_examples.LINES)
+        read(example, body, content_type=wire_shapes.AWS)
+        read(example, body, content_type=wire_shapes.LINES)
 
 
 @pytest.mark.parametrize("example", streams, ids=lambda example: example.name)

@@ -6,6 +6,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +95,61 @@ def test_every_recorded_call_is_read_right(
             print(f"{provider:<24}{count:>7}{count - len(wrong.get(provider, [])):>7}")
     assert wrong == {}, [row for rows in wrong.values() for row in rows[:3]]
     assert sum(tried.values()) > 1700
+
+
+# Read by eye from the recordings: so that a mistake of the slow reading, repeated in the fast one, shows.
+READ_BY_EYE = {
+    "test_anthropic_instrumentation_messages_token_counts.yaml[1]": Expected(
+        "claude-3-7-sonnet-20250219", "msg_013DqfNvyw9TE1JkWYnBBoYw", 21 + 1733, 568, 1733, 0
+    ),
+    "test_completion_streaming_with_extended_thinking_anthropic.yaml[0]": Expected(
+        "claude-sonnet-4-5-20250929", "msg_011CczWGT3dwkD69UXMpZ9ak", 50, 93, 0, 0, 53
+    ),
+    "test_google_adk_instrumentor_code_execution_token_counts.yaml[0]": Expected(
+        "gemini-2.5-flash", "_TJPaqb9Ebm8jrEPzv2B4Qg", 75 + 573, 414 + 117, None, None, 117
+    ),
+    "test_gemini_token_counts.yaml[0]": Expected(
+        "gemini-2.5-flash", "oONFafbBIrrygLUP36rmIA", 11, 17 + 190, None, None, 190
+    ),
+    "TestTokenCounts.test_groq.yaml[0]": Expected(
+        "llama3-8b-8192", "chatcmpl-1129f181-aa34-4fd9-be3d-0e9889cbd109", 12, 26
+    ),
+    "test_openai_include_raw_annotations_streaming.yaml[0]": Expected(
+        "gpt-5.2-2025-12-11",
+        "resp_0a4bc5e23769d65c00696d5e657050819db65effaff8424729",
+        12243,
+        140,
+        0,
+        None,
+        100,
+    ),
+    "test_azure/test_chat.yaml[0]": Expected(
+        "gpt-35-turbo", "chatcmpl-9HpbZPf84KZFiQG6fdY0KVtIwHyIa", 15, 24
+    ),
+    "test_tool_choice_matrix[auto-mistral].yaml[0]": Expected("mistral-large-latest", None, 77, 12, 76),
+    "test_cohere_chat_legacy_with_streaming_async.yaml[0]": Expected(None, None, 69, 150),
+    "test_ollama_async_streaming_chat_legacy.yaml[0]": Expected("llama3", None, 17, 63),
+    "test_ollama_async_generation_legacy.yaml[0]": Expected("llama3", None, None, 38),
+    "test_generate_interactions_async[True].yaml[0]": Expected(
+        "gemini-2.5-flash", None, 9, 13 + 220, 0, None, 220
+    ),
+    "test_hf_model_instructions.yaml[0]": Expected(
+        "deepseek-ai/DeepSeek-R1", "oV1mrRW-28Eivz-9c4b14db295620a5", 16, 216, 0
+    ),
+    "test_invoke_model_no_content[mistral.mistral].yaml[0]": Expected(None, None, 6, 10),
+    "test_invoke_model_with_response_stream_no_content_tool_call[anthropic.claude].yaml[0]": Expected(
+        "claude-3-5-sonnet-20240620", "msg_bdrk_01KDXVrZohbHE2pHPdzVFfC7", 392, 133
+    ),
+}
+
+
+@needs_recordings
+@pytest.mark.parametrize("name", READ_BY_EYE)
+def test_what_was_read_by_eye_is_what_is_read(exchanges: list[Exchange], name: str) -> None:
+    (exchange,) = [exchange for exchange, _ in calls(exchanges) if exchange.name.endswith(name)]
+    found, seen = said(read(exchange, [exchange.body]).answer), READ_BY_EYE[name]
+    identity = found.id if seen.id is None else seen.id
+    assert replace(found, finish_reasons=()) == replace(seen, id=identity)
 
 
 @needs_recordings

@@ -6,7 +6,8 @@ import pytest
 
 from example_server import serving
 from fanlight.testing import Captured
-from wire_examples import EXAMPLES, Example
+from wire_examples import EXAMPLES
+from wire_shapes import Example
 
 by_name = {example.name: example for example in EXAMPLES}
 MESSAGES = [{"role": "user", "content": "x"}]
