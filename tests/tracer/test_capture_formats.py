@@ -250,6 +250,7 @@ def test_most_events_of_a_stream_are_only_scanned(example: Example, monkeypatch:
         ("/serving-endpoints/llama/invocations", {"messages": []}, Asked("llama")),
         ("/hf/models/o/e/pipeline/feature-extraction", {"inputs": ["a", "b"]}, Asked("o/e", inputs=2)),
         ("/v1/predictions", {"version": "abc", "input": {}}, Asked("abc")),
+        ("/v1/deployments/o/n/predictions", {"input": {}}, Asked("o/n")),
     ],
 )
 def test_a_request_of_every_format_is_read(path: str, body: dict[str, Any], asked: Asked) -> None:
@@ -297,6 +298,9 @@ def test_the_operation_follows_from_the_path(path: str, operation: str) -> None:
         ("/v1/models/churn-model:predict", {"instances": []}),
         ("/model/m/count-tokens", {"input": {}}),
         ("/generate", {"report": "sales"}),
+        ("/v1/chat", {"message": "hello", "session_id": "s"}),  # an app's own agent
+        ("/v1/generate", {"prompt": "a logo"}),
+        ("/interactions", {"input": "click"}),
         ("/v1/predictions", {"game": 7}),
     ],
 )

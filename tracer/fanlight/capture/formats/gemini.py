@@ -134,5 +134,5 @@ ENDPOINTS = (
     ),
     endpoint("embeddings", "/{model:embed}:predict", PREDICT, "instances", streams=False, inputs="instances"),
     endpoint("image_generation", "/{model:imagen}:predict", PREDICT, "instances", streams=False),
-    endpoint("chat", "/interactions", INTERACTIONS, "input"),
+    endpoint("chat", "/interactions", INTERACTIONS, "model", "agent", also=("input",)),
 )

@@ -43,6 +43,6 @@ PREDICTIONS = WireFormat(
 
 ENDPOINTS = (
     endpoint("text_completion", "/models/{owner/model}/predictions", PREDICTIONS, "input"),
-    endpoint("text_completion", "/deployments/*/*/predictions", PREDICTIONS, "input"),
+    endpoint("text_completion", "/deployments/{owner/model}/predictions", PREDICTIONS, "input"),
     endpoint("text_completion", "/v1/predictions", PREDICTIONS, "input", also=("version",)),
 )
