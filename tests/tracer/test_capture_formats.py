@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 import wire_shapes
 from fanlight.capture import events
-from fanlight.capture.answer import Answer
+from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.body import AnswerReader, reader_for
 from fanlight.capture.endpoints import ENDPOINTS, endpoint_of
 from fanlight.capture.request import Asked, read_request, read_sent
@@ -117,6 +118,9 @@ NAMES = st.sampled_from(
         "details",
         "meta_info",
         "timings",
+        "queue_time",
+        "total_duration",
+        "latencyMs",
         "metrics",
         "interaction",
         "outputs",
@@ -129,7 +133,12 @@ NAMES = st.sampled_from(
     ]
 )
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.sampled_from(["", "a", "completed"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.sampled_from([2**40, -(2**70), 10**400])
+    | st.floats()
+    | st.sampled_from(["", "a", "completed"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=12,
 )
@@ -138,7 +147,12 @@ VALUES = st.recursive(
 @given(body=st.dictionaries(NAMES, VALUES, max_size=6))
 def test_no_format_takes_offence_at_any_json(body: dict[str, Any]) -> None:
     for wire_format in {endpoint.format for endpoint in ENDPOINTS}:
-        wire_format.absorb(Answer(), body)
+        answer = Answer()
+        wire_format.absorb(answer, body)
+        wire_format.absorb(answer, body)
+        assert all(
+            0 <= count < 2**34 for count in asdict(answer.usage or Usage()).values() if count is not None
+        )
 
 
 @given(body=st.binary(max_size=60), kind=st.sampled_from(["", "text/event-stream", "application/json"]))

@@ -16,6 +16,7 @@ from fanlight.capture.values import decode, decode_object, mappings
 from fanlight.capture.wire_format import Endpoint, Header, WireFormat, no_header
 
 MAX_BODY_BYTES = 32 * 2**20  # above, the body is let go and its answer stays unknown
+MAX_UNNAMED_STREAM_BYTES = 2**20  # above, a body that is no JSON is not read as a stream: it may be a cut one
 SMALL_BODY_BYTES = 64 * 2**10  # up to here a whole body is decoded; above, first its end is tried alone
 
 
@@ -71,7 +72,7 @@ class BodyReader:
             return
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
-        if not read_answer(body, self._format, self.answer):
+        if not read_answer(body, self._format, self.answer) and len(body) <= MAX_UNNAMED_STREAM_BYTES:
             self._read_stream(body)
 
     def _read_stream(self, body: bytes) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from fanlight.capture.answer import Usage
+from fanlight.capture.values import MAX_COUNT
 
 Names = tuple[str, ...]  # of one count; the first that is there is taken
 
@@ -55,7 +56,7 @@ def _first(counts: Mapping[str, object], names: Names) -> int | None:
     for holder, key in _paths(names):
         held = counts.get(holder) if holder else counts
         found = held.get(key) if isinstance(held, dict) else None
-        if type(found) is int and found >= 0:
+        if type(found) is int and 0 <= found <= MAX_COUNT:
             return found
     return None
 

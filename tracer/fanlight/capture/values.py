@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+MAX_TEXT_CHARS = 2048  # of an ARN (AWS, "Quotas of IAM"), the longest name of a model
+MAX_COUNT = 2**32 - 1  # UInt32, the store's columns of tokens
+MAX_DURATION = 1e15  # of any unit from ns on; more is no duration
+
 
 def text(value: object) -> str | None:
-    """A string that is not empty."""
-    return value if isinstance(value, str) and value else None
+    """A string that is not empty, and short enough for a name."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_CHARS else None
 
 
 def count(value: object) -> int | None:
-    """A whole number from 0."""
-    return value if type(value) is int and value >= 0 else None
+    """A whole number from 0, as large as a count can be."""
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None
 
 
 def seconds(value: object, unit_s: float = 1.0) -> float | None:
     """A duration given in units of `unit_s` seconds."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= MAX_DURATION:
         return value * unit_s
     return None
 
