@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wire_shapes
-from fanlight.capture import events
+from fanlight.capture import events, values
 from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.body import AnswerReader, reader_for
 from fanlight.capture.endpoints import ENDPOINTS, endpoint_of
@@ -321,3 +321,49 @@ def test_the_operation_follows_from_the_path(path: str, operation: str) -> None:
 def test_what_only_looks_like_a_request_is_none(path: str, body: dict[str, Any]) -> None:
     endpoint = endpoint_of("POST", path)
     assert endpoint is None or read_sent(endpoint, path, json.dumps(body).encode()) is None
+
+
+NUMBERS = [[0.25] * 8000] * 3
+LARGE: list[tuple[str, Any, int | None]] = [
+    ("/v1/embeddings", {"object": "list", "data": NUMBERS, "model": "e", "usage": {"prompt_tokens": 7}}, 7),
+    ("/v1beta/models/e:batchEmbedContents", {"embeddings": [{"values": NUMBERS[0]}] * 3}, None),
+    (
+        "/v1beta/models/e:embedContent",
+        {"usageMetadata": {"promptTokenCount": 7}, "embedding": {"values": NUMBERS}},
+        7,
+    ),
+    ("/api/embed", {"model": "e", "embeddings": NUMBERS, "prompt_eval_count": 7}, 7),
+    (
+        "/v2/embed",
+        {"id": "c", "embeddings": {"float": NUMBERS}, "meta": {"billed_units": {"input_tokens": 7}}},
+        7,
+    ),
+    ("/model/amazon.titan-embed/invoke", {"embedding": NUMBERS[0] * 3, "inputTextTokenCount": 7}, 7),
+    ("/embed", NUMBERS, None),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "tokens"), LARGE, ids=[row[0] for row in LARGE])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_large_embeddings_are_read_around_their_numbers(
+    path: str, body: Any, tokens: int | None, indent: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+    loads = json.loads
+    monkeypatch.setattr(values.json, "loads", lambda data: decoded.append(len(data)) or loads(data))
+    endpoint = endpoint_of("POST", path)
+    assert endpoint is not None
+    reader = reader_for(endpoint, "application/json")
+    assert reader is not None
+    reader.feed(json.dumps(body, indent=indent).encode())
+    reader.finish()
+    usage = reader.answer.usage
+    assert (None if usage is None else usage.input_tokens) == tokens
+    assert max(decoded, default=0) < 500
+
+
+def test_counts_behind_the_numbers_are_not_lost_to_an_array_of_their_own() -> None:
+    usage = {"promptTokenCount": 7, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 7}]}
+    body = json.dumps({"embeddings": [{"values": NUMBERS[0]}] * 3, "usageMetadata": usage}).encode()
+    example = Example("", "/v1beta/models/e:batchEmbedContents", body, Answer())
+    assert read(example, body).answer.usage == Usage(7)

@@ -123,7 +123,10 @@ _STARTS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b": ", b":\n")
 
 def read_answer(body: bytes, wire_format: WireFormat, answer: Answer) -> bool:
     """Put what a whole JSON body says, an object or a list of some, into `answer`; False if it is no JSON."""
-    decoded = _decode_large(body) if len(body) > SMALL_BODY_BYTES else decode(body)
+    large = len(body) > SMALL_BODY_BYTES
+    decoded: object = _around_array(body, wire_format.beside_array) if large else None
+    if decoded is None:
+        decoded = decode(body)
     if isinstance(decoded, dict):
         wire_format.absorb(answer, decoded)
     for _, entry in mappings(decoded):
@@ -131,17 +134,23 @@ def read_answer(body: bytes, wire_format: WireFormat, answer: Answer) -> bool:
     return decoded is not None
 
 
-def _decode_large(body: bytes) -> object:
+def _around_array(body: bytes, beside: str) -> Mapping[str, object] | None:
     """Embeddings and images put one large array before a small `usage`: what surrounds the array is enough.
 
     What follows the body's last `]` is at its top level if, with an opening brace put before it, it is one
     JSON object: every bracket opened in it is then closed in it, and the body's own is the only one left.
+    None where the whole has to be decoded; `beside` is the member that must not be lost.
     """
-    if b'"choices"' in body or b'"output"' in body:
-        return decode(body)
-    tail = decode_object(b"{" + body[body.rfind(b"]") + 1 :].lstrip(b", \r\n\t"))
-    if tail is None or "usage" not in tail:
-        return decode(body)
+    if not beside:
+        return _around_last_array(body, b"") if b'"choices"' not in body and b'"output"' not in body else None
+    around = _around_last_array(body, b"} \r\n\t") or {}
+    return around if beside in around or f'"{beside}"'.encode() not in body else None
+
+
+def _around_last_array(body: bytes, closing: bytes) -> Mapping[str, object] | None:
+    tail = decode_object(b"{" + (body[body.rfind(b"]") + 1 :].lstrip(closing).lstrip(b", \r\n\t") or b"}"))
+    if tail is None or not (closing or "usage" in tail):
+        return None
     return {**_decode_members(body[: body.find(b"[")]), **tail}
 
 

@@ -45,6 +45,7 @@ class WireFormat:
     latest_key: str = ""  # a key that every event may have, of which only the last one matters
     uncounted: tuple[str, ...] = ()  # what an event has in it that repeats text; it is decoded, not counted
     headers: Callable[[Answer, Header], None] | None = None  # takes what the answer's headers say
+    beside_array: str = ""  # the member that matters of an answer that is else one large array of numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -169,14 +169,21 @@ INVOKE = WireFormat(
     headers=read_headers,
 )
 
+EMBED = WireFormat(
+    "bedrock.embed",
+    "aws.bedrock",
+    absorb_invoke,
+    Fields(model=()),
+    headers=read_headers,
+    beside_array="inputTextTokenCount",
+)
+
 _EMBED_KEYS = ("inputText", "texts", "inputImage", "images", "inputs")
 _BODY_KEYS = ("messages", "prompt", "inputText", "message")
 ENDPOINTS = (
     endpoint("chat", "/model/{model}/converse", CONVERSE, "messages", streams=False),
     endpoint("chat", "/model/{model}/converse-stream", CONVERSE, "messages", streams=True),
-    endpoint(
-        "embeddings", "/model/{model:embed}/invoke", INVOKE, *_EMBED_KEYS, streams=False, inputs="texts"
-    ),
+    endpoint("embeddings", "/model/{model:embed}/invoke", EMBED, *_EMBED_KEYS, streams=False, inputs="texts"),
     endpoint(
         "rerank", "/model/{model:rerank}/invoke", INVOKE, "documents", streams=False, inputs="documents"
     ),

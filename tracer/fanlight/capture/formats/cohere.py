@@ -57,12 +57,14 @@ CHAT = WireFormat(
     uncounted=('"is_finished":true', '"citation-start"'),
 )
 
+EMBED = WireFormat("cohere.embed", "cohere", absorb, beside_array="meta")
+
 # Cohere's v1 does without a model too; but so do the chat services of many an app, which are no models.
 ENDPOINTS = (
     endpoint("chat", "/v1/chat", CHAT, "message", also=("model",)),
     endpoint("chat", "/v2/chat", CHAT, "messages", also=("model",)),
     endpoint("text_completion", "/v1/generate", CHAT, "prompt", also=("model",)),
-    endpoint("embeddings", "/v1/embed", CHAT, "texts", "images", also=("model",), inputs="texts"),
-    endpoint("embeddings", "/v2/embed", CHAT, "texts", "images", "inputs", also=("model",), inputs="texts"),
+    endpoint("embeddings", "/v1/embed", EMBED, "texts", "images", also=("model",), inputs="texts"),
+    endpoint("embeddings", "/v2/embed", EMBED, "texts", "images", "inputs", also=("model",), inputs="texts"),
     endpoint("rerank", "/rerank", CHAT, "documents", "texts", also=("query",), inputs="documents"),
 )

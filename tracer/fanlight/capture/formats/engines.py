@@ -102,6 +102,9 @@ GENERATE = WireFormat(
     latest_key="meta_info",
     headers=read_tgi_headers,
 )
+EMBED = WireFormat(
+    "tei", "huggingface", absorb_generated, Fields(), headers=read_tgi_headers, beside_array="error"
+)
 COMPLETION = WireFormat(
     "llama.cpp",
     "llama.cpp",
@@ -114,10 +117,10 @@ COMPLETION = WireFormat(
 ENDPOINTS = (
     endpoint("text_completion", "/generate", GENERATE, "inputs", "sampling_params"),
     endpoint("text_completion", "/generate_stream", GENERATE, "inputs", streams=True),
-    endpoint("embeddings", "/embed", GENERATE, "inputs", inputs="inputs"),
+    endpoint("embeddings", "/embed", EMBED, "inputs", inputs="inputs"),
     endpoint("text_completion", "/models/{owner/model}", GENERATE, "inputs"),
     endpoint(
-        "embeddings", "/models/{owner/model}/pipeline/feature-extraction", GENERATE, "inputs", inputs="inputs"
+        "embeddings", "/models/{owner/model}/pipeline/feature-extraction", EMBED, "inputs", inputs="inputs"
     ),
     endpoint("text_completion", "/completion", COMPLETION, "prompt"),
     endpoint("text_completion", "/infill", COMPLETION, "input_prefix", also=("input_suffix",)),

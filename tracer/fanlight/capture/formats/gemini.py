@@ -101,6 +101,7 @@ GENERATE = WireFormat(
     news_keys=("finishReason",),
     latest_key="usageMetadata",
 )
+EMBED = WireFormat("gemini.embed", "gcp.gemini", absorb, _FIELDS, beside_array="usageMetadata")
 CODE_ASSIST = WireFormat(
     "gemini.code_assist",
     "gcp.gemini",
@@ -128,9 +129,9 @@ ENDPOINTS = (
     ),
     endpoint("generate_content", "/{model}:generateContent", GENERATE, "contents", streams=False),
     endpoint("generate_content", "/{model}:streamGenerateContent", GENERATE, "contents", streams=True),
-    endpoint("embeddings", "/{model}:embedContent", GENERATE, "content", streams=False),
+    endpoint("embeddings", "/{model}:embedContent", EMBED, "content", streams=False),
     endpoint(
-        "embeddings", "/{model}:batchEmbedContents", GENERATE, "requests", streams=False, inputs="requests"
+        "embeddings", "/{model}:batchEmbedContents", EMBED, "requests", streams=False, inputs="requests"
     ),
     endpoint("embeddings", "/{model:embed}:predict", PREDICT, "instances", streams=False, inputs="instances"),
     endpoint("image_generation", "/{model:imagen}:predict", PREDICT, "instances", streams=False),

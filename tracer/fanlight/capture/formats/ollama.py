@@ -50,7 +50,9 @@ CHAT = WireFormat(
     text_keys=("content", "response", "thinking"),
     news_keys=("done",),
 )
-EMBED = WireFormat("ollama.embed", "ollama", absorb, Fields(max_tokens=_LIMIT))
+EMBED = WireFormat(
+    "ollama.embed", "ollama", absorb, Fields(max_tokens=_LIMIT), beside_array="prompt_eval_count"
+)
 
 ENDPOINTS = (
     endpoint("chat", "/api/chat", CHAT, "messages", also=("model",)),

@@ -151,13 +151,15 @@ RUNS = WireFormat(
 # Streams of transcripts and of speech, whose last event has the usage.
 AUDIO = WireFormat("openai.audio", "openai", absorb, _FIELDS, text_keys=("delta",), latest_key="usage")
 
+EMBEDDINGS = WireFormat("openai.embeddings", "openai", absorb, _FIELDS, beside_array="usage")
+
 _RESPONSE_KEYS = ("input", "prompt", "previous_response_id", "conversation")
 ENDPOINTS = (
     endpoint("chat", "/chat/completions", CHAT, "messages"),
     endpoint("text_completion", "/completions", COMPLETIONS, "prompt", inputs="prompt"),
     endpoint("chat", "/responses", RESPONSES, *_RESPONSE_KEYS),
     endpoint("chat", "/responses/compact", RESPONSES, "input", "previous_response_id"),
-    endpoint("embeddings", "/embeddings", CHAT, "input", inputs="input"),
+    endpoint("embeddings", "/embeddings", EMBEDDINGS, "input", inputs="input"),
     endpoint("moderation", "/moderations", CHAT, "input", inputs="input"),
     endpoint("image_generation", "/images/generations", CHAT, "prompt"),
     endpoint("image_generation", "/images/edits", CHAT),
@@ -168,7 +170,7 @@ ENDPOINTS = (
     # Databricks (docs.databricks.com, "Query foundation models")
     endpoint("chat", "/serving-endpoints/{model}/invocations", CHAT, "messages"),
     endpoint("rerank", "/score", CHAT, "text_1", "queries", also=("model",)),  # vLLM, "Score API"
-    endpoint("embeddings", "/pooling", CHAT, "input", also=("model",), inputs="input"),
+    endpoint("embeddings", "/pooling", EMBEDDINGS, "input", also=("model",), inputs="input"),
     endpoint("chat", "/threads/*/runs", RUNS, "assistant_id"),
     endpoint("chat", "/threads/runs", RUNS, "assistant_id"),
     endpoint("chat", "/runs/*/submit_tool_outputs", RUNS, "tool_outputs"),
