@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 
 from example_server import serving
+from fanlight.capture.endpoints import endpoint_of
+from fanlight.capture.request import Asked
+from fanlight.patches._call import Call
+from fanlight.patches._current import enter_call, leave_call
 from fanlight.testing import Captured
 from wire_examples import EXAMPLES
 from wire_shapes import Example
@@ -128,3 +132,22 @@ def test_a_refused_request_has_its_status_and_the_provider_s_word_for_it(
     assert span.attributes["fanlight.request.error"] == error
     assert span.attributes["fanlight.request.outcome"] == "refused"
     assert "gen_ai.usage.input_tokens" not in span.attributes
+
+
+def test_a_call_that_its_sdk_sends_to_another_endpoint_is_read_as_that_one_answers(
+    captured: Captured, httpx: Any
+) -> None:
+    """As Anthropic's SDK does with Bedrock: the request has its retry header, the call is for /v1/messages."""
+    example = by_name["bedrock invoke of claude, stream"]
+    messages = endpoint_of("POST", "/v1/messages")
+    assert messages is not None
+    call = Call(messages, Asked("claude", stream=True))
+    entered = enter_call(call)
+    headers = {"x-stainless-retry-count": "0"}
+    with serving(example) as url:
+        httpx.post(url + example.path, json={"messages": MESSAGES}, headers=headers)
+    leave_call(entered)
+    call.returned(None)
+    (span,) = captured.spans
+    assert {key: span.attributes.get(key) for key in said_by(example)} == said_by(example)
+    assert span.attributes["fanlight.requests"] == 1

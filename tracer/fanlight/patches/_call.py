@@ -19,6 +19,7 @@ from fanlight._guard import guarded
 from fanlight._spans import error_type_of, start_span
 from fanlight.capture.answer import Usage
 from fanlight.capture.body import AnswerReader, reader_for
+from fanlight.capture.endpoints import endpoint_of
 from fanlight.capture.outcome import End, completed_usage, end_of_error, outcome_of, unreported_usage
 from fanlight.capture.request import Asked, text_bytes
 from fanlight.capture.wire_format import Endpoint, Header, no_header
@@ -85,7 +86,9 @@ class Request:
         """The answer has begun; its body follows."""
         self.status = status
         self.inflate = inflate
-        self.reader = reader_for(self.call.endpoint, content_type, header)
+        # What an SDK sends may go to another endpoint than it says: Anthropic's to Bedrock or Vertex.
+        endpoint = endpoint_of("POST", self.path) or self.call.endpoint
+        self.reader = reader_for(endpoint, content_type, header)
 
     @guarded
     def feed(self, chunk: bytes, now_ns: int) -> None:
