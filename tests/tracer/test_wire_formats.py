@@ -137,7 +137,7 @@ def test_a_refused_request_has_its_status_and_the_provider_s_word_for_it(
 def test_a_call_that_its_sdk_sends_to_another_endpoint_is_read_as_that_one_answers(
     captured: Captured, httpx: Any
 ) -> None:
-    """As Anthropic's SDK does with Bedrock: the request has its retry header, the call is for /v1/messages."""
+    """As Anthropic's SDK does with Bedrock: its retry header on a call for /v1/messages."""
     example = by_name["bedrock invoke of claude, stream"]
     messages = endpoint_of("POST", "/v1/messages")
     assert messages is not None

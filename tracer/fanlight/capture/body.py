@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from fanlight.capture.answer import Answer
 from fanlight.capture.aws_stream import AwsStreamReader
+from fanlight.capture.events import EventReader
 from fanlight.capture.json_array import ArrayReader
 from fanlight.capture.lines import LineReader
 from fanlight.capture.sse import StreamReader
@@ -92,20 +93,35 @@ def reader_for(endpoint: Endpoint, content_type: str, header: Header = no_header
     wire_format, answer = endpoint.format, Answer()
     if wire_format.headers is not None:
         wire_format.headers(answer, header)
-    if content_type.startswith("text/event-stream"):
-        return StreamReader(wire_format, answer)
-    if content_type.startswith("application/vnd.amazon.eventstream"):
-        return AwsStreamReader(wire_format, answer)
-    if any(kind in content_type for kind in _LINES):
-        return LineReader(wire_format, answer)
-    if "json" in content_type:
+    framing = _framing(content_type)
+    if framing == "json":
         return ArrayReader(wire_format, answer) if endpoint.streams else BodyReader(wire_format, answer)
-    if not content_type or content_type.startswith("text/plain"):
+    if framing == "unknown":
         return UnknownReader(functools.partial(_reader_of_first_bytes, endpoint), answer)
-    return None
+    reader_class = _STREAM_READERS.get(framing)
+    return None if reader_class is None else reader_class(wire_format, answer)
 
 
+Framing = Literal["json", "events", "lines", "aws", "unknown", "other"]
+_STREAM_READERS: Mapping[Framing, type[EventReader]] = {
+    "events": StreamReader,
+    "lines": LineReader,
+    "aws": AwsStreamReader,
+}
 _LINES = ("ndjson", "stream+json", "jsonl", "jsonlines", "json-seq")
+
+
+@functools.lru_cache(maxsize=64)
+def _framing(content_type: str) -> Framing:
+    if content_type.startswith("text/event-stream"):
+        return "events"
+    if content_type.startswith("application/vnd.amazon.eventstream"):
+        return "aws"
+    if any(kind in content_type for kind in _LINES):
+        return "lines"
+    if "json" in content_type:
+        return "json"
+    return "unknown" if not content_type or content_type.startswith("text/plain") else "other"
 
 
 def _reader_of_first_bytes(endpoint: Endpoint, answer: Answer, first: bytes) -> AnswerReader:
