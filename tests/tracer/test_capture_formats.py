@@ -199,6 +199,7 @@ def test_most_events_of_a_stream_are_only_scanned(example: Example, monkeypatch:
             Asked("gemini-2.5-flash", True),
         ),
         ("/v1beta/tunedModels/mine:generateContent", {"contents": []}, Asked("mine")),
+        ("model/nova/converse/", {"messages": []}, Asked("nova")),
         (
             "/v1internal:streamGenerateContent",
             {"model": "gemini", "request": {"contents": [], "generationConfig": {"maxOutputTokens": 5}}},

@@ -25,7 +25,7 @@ from fanlight.capture.formats import (
     replicate,
     watsonx,
 )
-from fanlight.capture.wire_format import Endpoint, path_pattern
+from fanlight.capture.wire_format import Endpoint, path_pattern, plain_path
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *openai.ENDPOINTS,
@@ -68,7 +68,7 @@ def endpoint_of(method: str, path: str) -> Endpoint | None:
 
 @functools.lru_cache(maxsize=256)
 def _endpoint_at(path: str) -> Endpoint | None:
-    path = "/" + path.partition("?")[0].partition("#")[0].strip("/")  # Mistral's SDK marks streams with #
+    path = plain_path(path)
     for endpoint in _BY_LAST_WORD.get(_last_word(path), []) + _BY_LAST_WORD[""]:
         if path_pattern(endpoint.path).search(path):
             return endpoint

@@ -71,12 +71,17 @@ class Endpoint:
 
     def model_in(self, path: str) -> str | None:
         """The model, or Azure's deployment, that a path names."""
-        path = path.partition("?")[0].partition("#")[0]
+        path = plain_path(path)
         if "{" in self.path:
             found = path_pattern(self.path).search(path)
             return unquote(found["model"]) if found else None
         _, found_deployment, rest = path.partition("/deployments/")
         return unquote(rest.partition("/")[0]) or None if found_deployment else None
+
+
+def plain_path(path: str) -> str:
+    """A path from its first slash to its last word; Mistral's SDK marks streams with a fragment."""
+    return "/" + path.partition("?")[0].partition("#")[0].strip("/")
 
 
 _PATTERNS: dict[str, re.Pattern[str]] = {}
@@ -86,7 +91,7 @@ def path_pattern(path: str) -> re.Pattern[str]:
     """The end of a path, as `Endpoint.path` writes it, for a search."""
     if path not in _PATTERNS:
         parts = (_part_pattern(part) for part in re.split(r"(\{[^}]*\}|\*)", path))
-        _PATTERNS[path] = re.compile("".join(parts) + "/*$")
+        _PATTERNS[path] = re.compile("".join(parts) + "$")
     return _PATTERNS[path]
 
 
