@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import wire_shapes
 from fanlight.capture import events, values
-from fanlight.capture.answer import Answer, Usage
+from fanlight.capture.answer import Answer, ServerTimings, Usage
 from fanlight.capture.body import AnswerReader, reader_for
 from fanlight.capture.endpoints import ENDPOINTS, endpoint_of
 from fanlight.capture.request import Asked, read_request, read_sent
@@ -368,3 +368,18 @@ def test_counts_behind_the_numbers_are_not_lost_to_an_array_of_their_own() -> No
     body = json.dumps({"embeddings": [{"values": NUMBERS[0]}] * 3, "usageMetadata": usage}).encode()
     example = Example("", "/v1beta/models/e:batchEmbedContents", body, Answer())
     assert read(example, body).answer.usage == Usage(7)
+
+
+@pytest.mark.parametrize("number", [-1, 2**40, 10**400, 1e300, True, "7", None])
+def test_what_is_no_count_or_duration_is_unknown(number: object) -> None:
+    said = {
+        "model": "m",
+        "prompt_eval_count": number,
+        "eval_count": 3,
+        "total_duration": number,
+        "done": True,
+    }
+    example = Example("", "/api/chat", json.dumps(said).encode(), Answer())
+    found = read(example, example.body).answer
+    assert found.usage == Usage(None, 3)
+    assert found.timings == ServerTimings(total_s=number * 1e-9 if number == 2**40 else None)  # 18 minutes
