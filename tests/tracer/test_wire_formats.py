@@ -111,6 +111,7 @@ def test_a_stream_left_early_keeps_the_reported_input_and_the_output_that_was_se
     }
     assert span.attributes["fanlight.usage.source"] == "counted"
     assert span.attributes["error.type"] == "overloaded_error"
+    assert span.attributes["fanlight.request.outcome"] == "unknown"  # some model worked, and not to the end
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,8 @@ class Request:
     def outcome(self) -> RequestOutcome:
         reader = self.reader
         began = reader is not None and reader.content_events > 0
-        return outcome_of(self.status, self.end, self.error_name, began=began)
+        failed = reader is not None and reader.answer.error_type is not None  # with a status of 200 too
+        return outcome_of(self.status, "error" if failed else self.end, self.error_name, began=began)
 
     @property
     def usage(self) -> tuple[Usage, UsageSource] | None:
