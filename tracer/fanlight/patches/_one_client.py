@@ -8,7 +8,7 @@ import weakref
 from types import ModuleType
 from typing import Any
 
-from fanlight.patches import _stainless, _wire
+from fanlight.patches import _httpx, _stainless
 from fanlight.patches._hooks import Hook
 
 _COPIES = ("copy", "with_options")  # what makes a client of a client; both share its HTTP client
@@ -24,7 +24,7 @@ def wrap_one(client: Any) -> None:
         return
     http_module = _http_module_of(client)
     if http_module is not None:
-        _keep(client, _wire.watch_client(http_module, client))
+        _keep(client, _httpx.watch_client(http_module, client))
         return
     if not _is_sdk_client(client):
         raise TypeError(
@@ -65,7 +65,7 @@ def _wrap_copies(client: Any, name: str) -> Hook:
 
 
 def _http_module_of(client: object) -> ModuleType | None:
-    for name in _wire.MODULES:
+    for name in _httpx.MODULES:
         module = sys.modules.get(name)
         if module is not None and isinstance(client, (module.Client, module.AsyncClient)):
             return module

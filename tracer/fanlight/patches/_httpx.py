@@ -1,0 +1,187 @@
+"""The seams of httpx and httpx2 at which every request passes, whoever sends it.
+
+`Client._send_single_request` sees each request of a client over any transport, after auth and redirects
+have made several of one. `HTTPTransport.handle_request` sees what is really sent, by a transport that
+retries inside itself too. `_sends` counts each of them once.
+"""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Any
+
+from fanlight.patches import _sends
+from fanlight.patches._call import Inflate, Request, clock_ns
+from fanlight.patches._hooks import Hook
+from fanlight.patches._httpx_streams import stream_classes
+
+MODULES = ("httpx", "httpx2")  # one API, two distributions
+
+# Set by hishel, the cache for httpx, on answers that no server was asked for (hishel.com, "Extensions").
+_CACHE_MARKS = frozenset(("from_cache", "hishel_from_cache"))
+
+
+def patch_module(module: ModuleType) -> list[Hook]:
+    """Watch every client and every transport of an httpx-like module."""
+    return [
+        _watch(module, module.Client, "_send_single_request", transport=False),
+        _watch(module, module.HTTPTransport, "handle_request", transport=True),
+        _watch_async(module, module.AsyncClient, "_send_single_request", transport=False),
+        _watch_async(module, module.AsyncHTTPTransport, "handle_async_request", transport=True),
+    ]
+
+
+def watch_client(module: ModuleType, client: Any) -> list[Hook]:
+    """Watch one client and the transports that it has."""
+    transports = {id(t): t for t in (client._transport, *client._mounts.values()) if t is not None}.values()
+    if isinstance(client, module.Client):
+        below = [t for t in transports if isinstance(t, module.HTTPTransport)]
+        return [
+            _watch(module, client, "_send_single_request", transport=False),
+            *(_watch(module, t, "handle_request", transport=True) for t in below),
+        ]
+    below = [t for t in transports if isinstance(t, module.AsyncHTTPTransport)]
+    return [
+        _watch_async(module, client, "_send_single_request", transport=False),
+        *(_watch_async(module, t, "handle_async_request", transport=True) for t in below),
+    ]
+
+
+class _Message:
+    """A request of httpx as `_sends` wants it."""
+
+    __slots__ = ("_module", "source")
+
+    def __init__(self, module: ModuleType, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._module = module
+        # The only argument of the four methods, behind `self` where a class is patched.
+        self.source: Any = args[-1] if "request" not in kwargs else kwargs["request"]
+
+    @property
+    def method(self) -> str:
+        method: str = self.source.method
+        return method
+
+    def path(self) -> str:
+        """`url.path` would unquote it, at five times the cost."""
+        path: bytes = self.source.url.raw_path
+        return path.partition(b"?")[0].decode("ascii", "replace")
+
+    def server(self) -> tuple[str, int | None]:
+        url = self.source.url
+        return url.host, url.port
+
+    def has_header(self, name: str) -> bool:
+        return name in self.source.headers
+
+    def body(self) -> bytes | None:
+        content = getattr(self.source, "_content", None)
+        if content is None and isinstance(self.source.stream, self._module.ByteStream):
+            content = b"".join(self.source.stream)  # a redirect: the first request's, which can be read again
+        return content if isinstance(content, bytes) else None
+
+
+class _Reply:
+    """A response of httpx as `_sends` wants it."""
+
+    __slots__ = ("_module", "_response", "_sync")
+
+    def __init__(self, module: ModuleType, response: Any, *, sync: bool) -> None:
+        self._module = module
+        self._response = response
+        self._sync = sync
+
+    def is_redirect(self) -> bool:
+        response = self._response
+        return response.status_code in _sends.REDIRECTS and "location" in response.headers
+
+    def from_cache(self) -> bool:
+        return not _CACHE_MARKS.isdisjoint(self._response.extensions)
+
+    def watch(self, request: Request) -> None:
+        response = self._response
+        content_type, encoding = _body_headers(response)
+        inflate = _inflate(self._module, encoding)
+        request.headers_came(response.status_code, content_type, inflate, response.headers.get)
+        content = getattr(response, "_content", None)
+        if isinstance(content, bytes):
+            request.inflate = None  # already undone
+            request.feed(content, clock_ns())
+            request.finish("completed")
+            return
+        classes = stream_classes(self._module)
+        response.stream = (classes.sync if self._sync else classes.asynchronous)(response.stream, request)
+
+
+def _watch(module: ModuleType, owner: Any, name: str, *, transport: bool) -> Hook:
+    hook = Hook(owner, name)
+    original = hook.original
+
+    @functools.wraps(original)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        entry = _sends.enter(_Message(module, args, kwargs), transport=transport) if hook.on else None
+        if entry is None:
+            return original(*args, **kwargs)
+        try:
+            response = original(*args, **kwargs)
+            _sends.answered(entry, _Reply(module, response, sync=True))
+        except BaseException as error:
+            _sends.failed(entry, error)
+            raise
+        finally:
+            _sends.leave(entry)
+        return response
+
+    hook.put(watched)
+    return hook
+
+
+def _watch_async(module: ModuleType, owner: Any, name: str, *, transport: bool) -> Hook:
+    hook = Hook(owner, name)
+    original = hook.original
+
+    @functools.wraps(original)
+    async def watched(*args: Any, **kwargs: Any) -> Any:
+        entry = _sends.enter(_Message(module, args, kwargs), transport=transport) if hook.on else None
+        if entry is None:
+            return await original(*args, **kwargs)
+        try:
+            response = await original(*args, **kwargs)
+            _sends.answered(entry, _Reply(module, response, sync=False))
+        except BaseException as error:
+            _sends.failed(entry, error)
+            raise
+        finally:
+            _sends.leave(entry)
+        return response
+
+    hook.put(watched)
+    return hook
+
+
+def _body_headers(response: Any) -> tuple[str, str]:
+    content_type = encoding = b""
+    for key, value in response.headers.raw:
+        if len(key) == 12 and key.lower() == b"content-type":
+            content_type = value
+        elif len(key) == 16 and key.lower() == b"content-encoding":
+            encoding = value
+    return content_type.decode("latin-1").lower(), encoding.decode("latin-1").strip().lower()
+
+
+def _inflate(module: ModuleType, encoding: str) -> Inflate | None:
+    """The module's own decoders, the last applied first; it leaves out those that it does not know."""
+    if not encoding or encoding == "identity":
+        return None
+    known = module._decoders.SUPPORTED_DECODERS
+    applied = [name.strip() for name in encoding.split(",")]
+    decoders = [known[name]() for name in reversed(applied) if name in known]
+
+    def inflate(data: bytes) -> bytes:
+        for decoder in decoders:
+            inflated = decoder.decode(data)
+            data = inflated if isinstance(inflated, bytes) else b"".join(inflated)  # httpx2: in pieces
+        return data
+
+    return inflate
