@@ -4,8 +4,9 @@
     wrap_client(OpenAI())    # one client
     uninstall_all()          # no hook is left
 
-Layers: `_stainless` opens calls, `_httpx` and `_sends` see requests, `_httpx_streams` watches bodies, `_call` holds
-the truth of a call until its span ends. `_threads`, `_processes` and `_subprocesses` carry the action along.
+Layers: `_operations` opens calls (where, the module of each SDK's family says), `_httpx` and `_sends` see
+requests, `_httpx_streams` watches bodies, `_call` holds the truth of a call until its span ends. `_threads`,
+`_processes` and `_subprocesses` carry the action along.
 """
 
 from __future__ import annotations

@@ -173,15 +173,15 @@ class Call:
         "_wall_ns",
         "asked",
         "endpoint",
-        "options",
+        "made_of",
         "requests",
         "running",
         "span",
     )
 
-    def __init__(self, endpoint: Endpoint, asked: Asked, *, options: object = None) -> None:
+    def __init__(self, endpoint: Endpoint, asked: Asked, *, made_of: object = None) -> None:
         self.endpoint = endpoint
-        self.options = options  # of the SDK's operation: a call is opened once for them
+        self.made_of = made_of  # what its operation was called with: a call is opened once for it
         self.asked = asked
         self.requests: list[Request] = []
         self.running = True

@@ -11,8 +11,6 @@ from typing import Any
 from fanlight.patches import _httpx, _stainless
 from fanlight.patches._hooks import Hook
 
-_COPIES = ("copy", "with_options")  # what makes a client of a client; both share its HTTP client
-
 _HOOKS = "_fanlight_hooks"  # on the client itself: hooks hold their client, and must not outlive it
 
 _wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -26,14 +24,15 @@ def wrap_one(client: Any) -> None:
     if http_module is not None:
         _keep(client, _httpx.watch_client(http_module, client))
         return
-    if not _is_sdk_client(client):
+    if not _stainless.is_client(client):
         raise TypeError(
             f"fanlight.wrap() does not know {type(client).__module__}.{type(client).__qualname__}; "
             "give it a client of openai, httpx or httpx2, or call fanlight.instrument()"
         )
-    hooks = [_stainless.watch_requests(client), *(_wrap_copies(client, name) for name in _COPIES)]
-    _keep(client, hooks)
-    wrap_one(client._client)
+    copies = [_wrap_copies(client, name) for name in _stainless.COPIES]
+    _keep(client, [*_stainless.watch_client(client), *copies])
+    for http_client in _stainless.http_clients(client):
+        wrap_one(http_client)
 
 
 def unwrap_all() -> None:
@@ -70,11 +69,3 @@ def _http_module_of(client: object) -> ModuleType | None:
         if module is not None and isinstance(client, (module.Client, module.AsyncClient)):
             return module
     return None
-
-
-def _is_sdk_client(client: object) -> bool:
-    for name in _stainless.MODULES:
-        base = getattr(sys.modules.get(name), "_base_client", None)
-        if base is not None and isinstance(client, (base.SyncAPIClient, base.AsyncAPIClient)):
-            return True
-    return False

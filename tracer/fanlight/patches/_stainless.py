@@ -1,113 +1,58 @@
-"""SDKs made by Stainless: one method that every model call of theirs goes through.
+"""SDKs made by Stainless: openai, anthropic, groq.
 
 `SyncAPIClient.request` and `AsyncAPIClient.request` of the SDK's `_base_client` take the options of any
 resource method (`chat.completions.create`, `.parse`, `responses.stream`, `client.post`, raw and streaming
-responses) and do the retries. A call is open while they run, so that all the requests below belong to it.
+responses) and do the retries.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
+import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from fanlight._guard import guarded
-from fanlight._spans import suppressed
 from fanlight.capture.endpoints import endpoint_of
-from fanlight.capture.request import read_request
-from fanlight.patches._call import Call
-from fanlight.patches._current import Entered, enter_call, leave_call, running_call
 from fanlight.patches._hooks import Hook
+from fanlight.patches._operations import Operation, watch
 
-MODULES = ("openai",)
+MODULES = ("openai", "anthropic", "groq")
+COPIES = ("copy", "with_options")  # what makes a client of a client; both share its HTTP client
 
 
 def patch_module(module: ModuleType) -> list[Hook]:
     """Watch every client of an SDK."""
     base = module._base_client
-    return [watch_requests(base.SyncAPIClient), watch_requests(base.AsyncAPIClient)]
+    return [watch(base.SyncAPIClient, "request", _read), watch(base.AsyncAPIClient, "request", _read)]
 
 
-def watch_requests(owner: Any) -> Hook:
-    """Watch the `request` of a client class, or of one client."""
-    hook = Hook(owner, "request")
-    original = hook.original
-    if inspect.iscoroutinefunction(original):
-        hook.put(_watched_async(hook))
-    else:
-        hook.put(_watched(hook))
-    return hook
+def is_client(client: object) -> bool:
+    """Whether it is a client of one of these SDKs."""
+    bases = (getattr(sys.modules.get(name), "_base_client", None) for name in MODULES)
+    return any(isinstance(client, (b.SyncAPIClient, b.AsyncAPIClient)) for b in bases if b is not None)
 
 
-def _watched(hook: Hook) -> Any:
-    original = hook.original
-
-    @functools.wraps(original)
-    def request(*args: Any, **kwargs: Any) -> Any:
-        entry = _open(args, kwargs) if hook.on else None
-        if entry is None:
-            return original(*args, **kwargs)
-        try:
-            result = original(*args, **kwargs)
-        except BaseException as error:
-            _close(entry, error)
-            raise
-        _close(entry, None)
-        return result
-
-    return request
+def watch_client(client: Any) -> list[Hook]:
+    """Watch one client."""
+    return [watch(client, "request", _read)]
 
 
-def _watched_async(hook: Hook) -> Any:
-    original = hook.original
-
-    @functools.wraps(original)
-    async def request(*args: Any, **kwargs: Any) -> Any:
-        entry = _open(args, kwargs) if hook.on else None
-        if entry is None:
-            return await original(*args, **kwargs)
-        try:
-            result = await original(*args, **kwargs)
-        except BaseException as error:
-            _close(entry, error)
-            raise
-        _close(entry, None)
-        return result
-
-    return request
+def http_clients(client: Any) -> list[Any]:
+    """What it sends with."""
+    return [client._client]
 
 
-Entry = tuple[Call, Entered]
-
-
-@guarded
-def _open(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry | None:
-    """Open the call that these arguments ask for; None if it is none, or is open already further out."""
+def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:
     options = kwargs["options"] if "options" in kwargs else _options(args)
     endpoint = endpoint_of(options.method, options.url)
-    if endpoint is None or suppressed():
-        return None
-    above = running_call()
-    if above is not None and above.options is options:
+    if endpoint is None:
         return None
     body = options.json_data
     if options.extra_json:
         body = {**body, **options.extra_json} if isinstance(body, dict) else options.extra_json
-    if isinstance(body, dict) and endpoint.is_json and not endpoint.fits(body):
-        return None  # POST /conversations is a request at Mistral's and none at OpenAI's
-    asked = read_request(endpoint, options.url, body if isinstance(body, dict) else None)
-    call = Call(endpoint, asked, options=options)
-    return call, enter_call(call)
+    return Operation(endpoint, options.url, body, made_of=options)
 
 
 def _options(args: tuple[Any, ...]) -> Any:
     """`request(cast_to, options)`, behind `self` where a class is patched."""
     return args[-1] if hasattr(args[-1], "json_data") else args[-2]
-
-
-@guarded
-def _close(entry: Entry, error: BaseException | None) -> None:
-    call, entered = entry
-    leave_call(entered)
-    call.returned(error)
