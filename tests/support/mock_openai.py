@@ -6,52 +6,43 @@ Shapes follow https://platform.openai.com/docs/api-reference. Token counts are t
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-Json = dict[str, Any]
-OUTPUT_TOKENS = 25
-CACHED_TOKENS = 3
-REASONING_TOKENS = 5
+from mock_reply import (
+    CACHED_TOKENS,
+    OUTPUT_TOKENS,
+    REASONING_TOKENS,
+    Event,
+    Json,
+    Reply,
+    count_tokens,
+    output_tokens,
+    server_sent,
+)
+
+__all__ = ["FORMATS", "OUTPUT_TOKENS", "chat", "completions", "embeddings", "responses"]
+
 CREATED_AT = 1_790_000_000  # Unix seconds; any fixed time
 
 _ids = itertools.count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One server-sent event; `text` is True where it carries one generated token."""
-
-    data: bytes
-    text: bool = False
+# A vendor's `usage`, what it adds to a stream's last chunk, and the tokens that both tell beside in and out.
+Flavour = tuple[Json, Json, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A whole answer, the same as a stream, and what it costs."""
-
-    body: Json
-    events: list[Event] = field(default_factory=list)
-    input_tokens: int = 0
-    output_tokens: int = 0
+def _groq(usage: Json) -> Flavour:
+    """Its own times in `usage`, which a stream has in `x_groq` (https://console.groq.com/docs/api-reference)."""
+    usage = {**usage, "queue_time": 0.01, "prompt_time": 0.02, "completion_time": 0.05, "total_time": 0.07}
+    said = {"cached": CACHED_TOKENS, "reasoning": REASONING_TOKENS}
+    return usage, {"x_groq": {"id": "req_1", "usage": usage}}, said
 
 
-def count_tokens(value: object) -> int:
-    """One token a word, and four a message: any rule will do that only the provider knows."""
-    if isinstance(value, str):
-        return len(value.split())
-    if isinstance(value, list):
-        return sum(count_tokens(item) + (4 if isinstance(item, dict) else 0) for item in value)
-    if isinstance(value, dict):
-        return count_tokens(value.get("content", value.get("text", "")))
-    return 1
-
-
-def _event(value: Json, *, text: bool = False, name: str | None = None) -> Event:
-    head = f"event: {name}\n" if name else ""
-    return Event(f"{head}data: {json.dumps(value, separators=(',', ':'))}\n\n".encode(), text)
+def _mistral(usage: Json) -> Flavour:
+    """Usage in the last chunk of every stream, and no details of it (https://docs.mistral.ai/api)."""
+    usage = {key: value for key, value in usage.items() if not key.endswith("_details")}
+    return usage, {"usage": usage}, {}
 
 
 def _chat_usage(input_tokens: int, output_tokens: int) -> Json:
@@ -64,16 +55,9 @@ def _chat_usage(input_tokens: int, output_tokens: int) -> Json:
     }
 
 
-def _output_tokens(body: Json) -> int:
-    for key in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
-        if isinstance(body.get(key), int):
-            return min(OUTPUT_TOKENS, body[key])
-    return OUTPUT_TOKENS
-
-
-def chat(body: Json, path: str) -> Reply:
+def chat(body: Json, path: str, flavour: Callable[[Json], Flavour] | None = None) -> Reply:
     """`/chat/completions`; a request for a JSON schema gets `{"answer": "..."}`."""
-    output, wants = _output_tokens(body), body.get("n") or 1
+    output, wants = output_tokens(body), body.get("n") or 1
     input_tokens = count_tokens(body.get("messages", []))
     identity = {
         "id": f"chatcmpl-{next(_ids)}",
@@ -82,17 +66,22 @@ def chat(body: Json, path: str) -> Reply:
     }
     content = '{"answer":"yes"}' if "response_format" in body else " ".join(["word"] * output)
     usage = _chat_usage(input_tokens, output * wants)
+    said = {"cached": CACHED_TOKENS, "reasoning": REASONING_TOKENS}
+    ending: Json = {}
+    if flavour is not None:
+        usage, ending, said = flavour(usage)
     message = {"role": "assistant", "content": content, "refusal": None}
     choices = [
         {"index": i, "message": message, "logprobs": None, "finish_reason": "stop"} for i in range(wants)
     ]
     whole = {**identity, "object": "chat.completion", "choices": choices, "usage": usage}
     with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-    events = _chat_events(identity, output, content, usage if with_usage else None)
-    return Reply(whole, events, input_tokens, output * wants)
+    events = _chat_events(identity, output, content, usage if with_usage else None, ending)
+    said |= {"answered_by": identity["model"], "finish": ["stop"] * wants}
+    return Reply(whole, events, input_tokens, output * wants, said)
 
 
-def _chat_events(identity: Json, output: int, content: str, usage: Json | None) -> list[Event]:
+def _chat_events(identity: Json, output: int, content: str, usage: Json | None, ending: Json) -> list[Event]:
     def chunk(choices: list[Json], **more: Any) -> Json:
         empty = {} if usage is None else {"usage": None}
         return {**identity, "object": "chat.completion.chunk", "choices": choices, **empty, **more}
@@ -101,18 +90,18 @@ def _chat_events(identity: Json, output: int, content: str, usage: Json | None) 
         return [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]
 
     pieces = [content[i : i + 1] for i in range(len(content))] if content[:1] == "{" else ["word "] * output
-    events = [_event(chunk(choice({"role": "assistant", "content": ""})))]
-    events += [_event(chunk(choice({"content": piece})), text=True) for piece in pieces]
-    events.append(_event(chunk(choice({}, "stop"))))
+    events = [server_sent(chunk(choice({"role": "assistant", "content": ""})))]
+    events += [server_sent(chunk(choice({"content": piece})), text=True) for piece in pieces]
+    events.append(server_sent(chunk(choice({}, "stop"), **ending)))
     if usage is not None:
-        events.append(_event(chunk([], usage=usage)))
+        events.append(server_sent(chunk([], usage=usage)))
     events.append(Event(b"data: [DONE]\n\n"))
     return events
 
 
 def completions(body: Json, path: str) -> Reply:
     """`/completions`, the older text API."""
-    output, prompts = _output_tokens(body), body.get("prompt", "")
+    output, prompts = output_tokens(body), body.get("prompt", "")
     many = prompts if isinstance(prompts, list) else [prompts]
     input_tokens = count_tokens(many)
     identity = {"id": f"cmpl-{next(_ids)}", "created": CREATED_AT, "model": body.get("model", "m")}
@@ -126,14 +115,20 @@ def completions(body: Json, path: str) -> Reply:
         choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
         return {**identity, "object": "text_completion", "choices": [choice]}
 
-    events = [_event(chunk("word ", None), text=True) for _ in range(output)]
-    events += [_event(chunk("", "length")), Event(b"data: [DONE]\n\n")]
-    return Reply(whole, events, input_tokens, output * len(many))
+    events = [server_sent(chunk("word ", None), text=True) for _ in range(output)]
+    events += [server_sent(chunk("", "length")), Event(b"data: [DONE]\n\n")]
+    said = {
+        "answered_by": identity["model"],
+        "finish": ["length"] * len(many),
+        "cached": CACHED_TOKENS,
+        "reasoning": REASONING_TOKENS,
+    }
+    return Reply(whole, events, input_tokens, output * len(many), said)
 
 
 def responses(body: Json, path: str) -> Reply:
     """`/responses`."""
-    output, input_tokens = _output_tokens(body), count_tokens(body.get("input", ""))
+    output, input_tokens = output_tokens(body), count_tokens(body.get("input", ""))
     content = '{"answer":"yes"}' if "text" in body else " ".join(["word"] * output)
     identity = {
         "id": f"resp_{next(_ids)}",
@@ -161,14 +156,22 @@ def responses(body: Json, path: str) -> Reply:
     item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     whole = {**identity, "status": "completed", "output": [item], "usage": usage}
     begun = {**identity, "status": "in_progress", "output": [], "usage": None}
-    return Reply(whole, _response_events(begun, whole, item, part, output), input_tokens, output)
+    said = {
+        "answered_by": identity["model"],
+        "finish": ["stop"],
+        "cached": CACHED_TOKENS,
+        "reasoning": REASONING_TOKENS,
+    }
+    return Reply(whole, _response_events(begun, whole, item, part, output), input_tokens, output, said)
 
 
 def _response_events(begun: Json, whole: Json, item: Json, part: Json, output: int) -> list[Event]:
     numbers = itertools.count()
 
     def event(kind: str, *, generated: bool = False, **more: Any) -> Event:
-        return _event({"type": kind, "sequence_number": next(numbers), **more}, text=generated, name=kind)
+        return server_sent(
+            {"type": kind, "sequence_number": next(numbers), **more}, text=generated, name=kind
+        )
 
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     started = {**item, "status": "in_progress", "content": []}
@@ -198,7 +201,19 @@ def embeddings(body: Json, path: str) -> Reply:
     return Reply(whole, [], input_tokens, 0)
 
 
+def groq_chat(body: Json, path: str) -> Reply:
+    """Groq's `/openai/v1/chat/completions`."""
+    return chat(body, path, _groq)
+
+
+def mistral_chat(body: Json, path: str) -> Reply:
+    """Mistral's `/v1/chat/completions`."""
+    return chat(body, path, _mistral)
+
+
 FORMATS: dict[str, Callable[[Json, str], Reply]] = {
+    "/groq/openai/v1/chat/completions": groq_chat,
+    "/mistral/v1/chat/completions": mistral_chat,
     "/chat/completions": chat,
     "/completions": completions,
     "/responses": responses,

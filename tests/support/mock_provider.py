@@ -28,10 +28,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+import mock_anthropic
+import mock_cohere
+import mock_gemini
+import mock_ollama
 import mock_openai
+from mock_reply import Json, Reply
 
-Json = dict[str, Any]
-FORMATS: dict[str, Callable[[Json, str], mock_openai.Reply]] = {**mock_openai.FORMATS}
+FORMATS: dict[str, Callable[[Json, str], Reply]] = {
+    end: make
+    for vendor in (mock_anthropic, mock_cohere, mock_gemini, mock_ollama, mock_openai)
+    for end, make in vendor.FORMATS.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Asked:
     output_tokens: int
     headers: dict[str, str]
     body_bytes: int
+    said: Json = field(default_factory=dict)  # of an answer's model, finish reasons and other tokens
 
     @property
     def answered(self) -> bool:
@@ -110,10 +119,11 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.state.next_fault(scenario)
         body = json.loads(raw) if raw[:1] == b"{" else {}
         found = [make for end, make in FORMATS.items() if path.endswith(end)]
-        reply = found[0](body, path) if found else mock_openai.Reply({"error": {"message": "not here"}})
+        reply = found[0](body, path) if found else Reply({"error": {"message": "not here"}})
         status = fault.status if found else 404
+        stream = bool(body.get("stream")) if reply.streamed is None else reply.streamed
         try:
-            seen = self._answer(fault, status, reply, bool(body.get("stream")))
+            seen = self._answer(fault, status, reply, stream)
         except OSError:
             seen = (status, 0, False)
         sent_status, events, complete = seen
@@ -125,19 +135,18 @@ class _Handler(BaseHTTPRequestHandler):
             Asked(
                 path=path,
                 status=sent_status,
-                streamed=bool(body.get("stream")),
+                streamed=stream,
                 events_sent=events,
                 complete=complete,
                 input_tokens=reply.input_tokens if ok else 0,
                 output_tokens=output if ok else 0,
                 headers=headers,
                 body_bytes=len(raw),
+                said=reply.said,
             ),
         )
 
-    def _answer(
-        self, fault: Fault, status: int, reply: mock_openai.Reply, stream: bool
-    ) -> tuple[int | None, int, bool]:
+    def _answer(self, fault: Fault, status: int, reply: Reply, stream: bool) -> tuple[int | None, int, bool]:
         time.sleep(fault.delay_s)
         if fault.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -155,8 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(200, reply.body, fault.headers, zipped=fault.gzip)
         return 200, 0, True
 
-    def _stream(self, fault: Fault, reply: mock_openai.Reply) -> tuple[int, int, bool]:
-        self._headers(200, "text/event-stream", more={"transfer-encoding": "chunked", **fault.headers})
+    def _stream(self, fault: Fault, reply: Reply) -> tuple[int, int, bool]:
+        self._headers(200, reply.content_type, more={"transfer-encoding": "chunked", **fault.headers})
         sent = 0
         for event in reply.events:
             if event.text and sent == fault.cut_after:

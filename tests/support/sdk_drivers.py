@@ -33,8 +33,12 @@ class Driver(ABC):
 
     def client(self, url: str, **options: Any) -> Any:
         made = self.client_class(base_url=url, api_key="sk-secret", **options)
-        self._closers.append(lambda: self.run(made.close()))
+        self.at_end(made.close)
         return made
+
+    def at_end(self, closer: Callable[[], object]) -> None:
+        """Have something closed after the test."""
+        self._closers.append(lambda: self.run(closer()))
 
     def close(self) -> None:
         for closer in self._closers:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fanlight.testing import Captured, Tree
-from mock_openai import CACHED_TOKENS, REASONING_TOKENS
 from mock_provider import Asked
+
+OTHER_TOKENS = ("cached", "cache_write", "reasoning")
 
 SHORT = {
     "gen_ai.usage.input_tokens": "input",
@@ -70,9 +71,14 @@ def tokens(truth: Asked) -> dict[str, Any]:
         "usage": "reported",
         "input": truth.input_tokens,
         "output": truth.output_tokens,
-        "cached": CACHED_TOKENS,
-        "reasoning": REASONING_TOKENS,
+        **{kind: truth.said[kind] for kind in OTHER_TOKENS if kind in truth.said},
     }
+
+
+def said(truth: Asked) -> dict[str, Any]:
+    """All that an answer says of itself."""
+    of_itself = {"answered_by": truth.said.get("answered_by"), "finish": tuple(truth.said.get("finish", ()))}
+    return {**{key: value for key, value in of_itself.items() if value}, **tokens(truth)}
 
 
 def plain_call(truth: Asked, **facts: Any) -> Node:
@@ -81,12 +87,10 @@ def plain_call(truth: Asked, **facts: Any) -> Node:
         "chat m",
         {
             "model": "m",
-            "answered_by": "m-2026",
-            "finish": ("stop",),
             "requests": 1,
             "outcome": "answered",
             "http": 200,
-            **tokens(truth),
+            **said(truth),
         },
     )
     return node.but(**facts)

@@ -1,0 +1,222 @@
+"""Every supported SDK as the scenarios use it: one chat call of model `m`, whole or as a stream.
+
+    sdk = AnthropicSdk(driver)              # driver: sync or async
+    client = sdk.client(url, retries=2)
+    answer = sdk.ask(client)
+    stream = sdk.stream(client)
+
+A scenario's URL comes from `provider.scenario(..., end=sdk.end)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from sdk_drivers import AsyncDriver, Driver
+
+PROMPT = "Say something about the window."
+MAX_TOKENS = 100
+
+
+class Sdk(ABC):
+    """One SDK, sync or async as its driver is."""
+
+    name: ClassVar[str]
+    end: ClassVar[str] = ""  # of a scenario's URL
+    path: ClassVar[str]  # of the endpoint, below the scenario
+    stream_path: ClassVar[str] = ""  # where a stream has one of its own
+    operation: ClassVar[str] = "chat"
+    asks: ClassVar[dict[str, Any]] = {}  # what its requests say beside model and stream
+    retries: ClassVar[bool] = True
+    lazy: ClassVar[bool] = False  # a stream that is not read sends nothing
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.is_async = isinstance(driver, AsyncDriver)
+
+    @abstractmethod
+    def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
+        """A client, closed at the end of the test."""
+
+    @abstractmethod
+    def begin(self, client: Any, *, stream: bool) -> Any:
+        """The call as the app writes it, not awaited yet."""
+
+    def ask(self, client: Any) -> Any:
+        """A whole answer."""
+        return self.driver.run(self.begin(client, stream=False))
+
+    def stream(self, client: Any) -> Any:
+        """A stream to iterate over."""
+        return self.driver.run(self.begin(client, stream=True))
+
+    def close(self, stream: Any) -> None:
+        """Close a stream as its users do."""
+        closer = getattr(stream, "close", None) or stream.aclose
+        self.driver.run(closer())
+
+    def request_path(self, url: str, *, stream: bool = False) -> str:
+        """The path that a request of a scenario has."""
+        return f"/{url.split('/', 3)[3]}{(self.stream_path if stream else '') or self.path}"
+
+
+class _StainlessSdk(Sdk):
+    sync_class: ClassVar[str]
+
+    def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
+        module = importlib.import_module(self.name)
+        made = getattr(module, f"Async{self.sync_class}" if self.is_async else self.sync_class)(
+            base_url=url, api_key="sk-secret", max_retries=retries, timeout=timeout_s
+        )
+        self.driver.at_end(made.close)
+        return made
+
+
+class OpenaiSdk(_StainlessSdk):
+    name = "openai"
+    sync_class = "OpenAI"
+    end = "/v1"
+    path = "/chat/completions"
+
+    def begin(self, client: Any, *, stream: bool) -> Any:
+        more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        return client.chat.completions.create(model="m", messages=_messages(), **more)
+
+
+class GroqSdk(_StainlessSdk):
+    name = "groq"
+    sync_class = "Groq"
+    end = "/groq"
+    path = "/openai/v1/chat/completions"
+
+    def begin(self, client: Any, *, stream: bool) -> Any:
+        return client.chat.completions.create(model="m", messages=_messages(), stream=stream)
+
+
+class AnthropicSdk(_StainlessSdk):
+    name = "anthropic"
+    sync_class = "Anthropic"
+    path = "/v1/messages"
+    asks: ClassVar[dict[str, Any]] = {"max_tokens": MAX_TOKENS}
+
+    def begin(self, client: Any, *, stream: bool) -> Any:
+        return client.messages.create(model="m", max_tokens=MAX_TOKENS, messages=_messages(), stream=stream)
+
+
+class GoogleSdk(Sdk):
+    name = "google.genai"
+    path = "/v1beta/models/m:generateContent"
+    stream_path = "/v1beta/models/m:streamGenerateContent"
+    operation = "generate_content"
+
+    @property
+    def lazy(self) -> bool:  # type: ignore[override]
+        return not self.is_async
+
+    def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
+        genai = importlib.import_module("google.genai")
+        httpx = importlib.import_module("httpx")
+        again = {"attempts": retries + 1, "initial_delay": 0.001, "max_delay": 0.01, "jitter": 0.001}
+        options: dict[str, Any] = {
+            "base_url": url,
+            "timeout": round(timeout_s * 1000),
+            "async_client_args": {"transport": httpx.AsyncHTTPTransport()},
+        }
+        if retries:
+            options["retry_options"] = again
+        made = genai.Client(api_key="sk-secret", http_options=options)
+        if self.is_async:
+            self.driver.at_end(made.aio.aclose if hasattr(made.aio, "aclose") else lambda: None)
+        self.driver.at_end(made.close if hasattr(made, "close") else lambda: None)
+        return made
+
+    def begin(self, client: Any, *, stream: bool) -> Any:
+        models = client.aio.models if self.is_async else client.models
+        ask = models.generate_content_stream if stream else models.generate_content
+        return ask(model="m", contents=PROMPT)
+
+
+class MistralSdk(Sdk):
+    name = "mistralai"
+    end = "/mistral"
+    path = "/v1/chat/completions"
+
+    def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
+        try:
+            module: Any = importlib.import_module("mistralai.client")
+            utils: Any = importlib.import_module("mistralai.client.utils")
+            made_of = module.Mistral
+        except (ImportError, AttributeError):
+            module, utils = importlib.import_module("mistralai"), importlib.import_module("mistralai.utils")
+            made_of = module.Mistral
+        strategy = utils.BackoffStrategy(1, 5, 1.0, 2000 if retries else 0)
+        again = {"retry_config": utils.RetryConfig("backoff", strategy, True)} if retries else {}
+        made = made_of(api_key="sk-secret", server_url=url, timeout_ms=round(timeout_s * 1000), **again)
+        exit_ = made.__aexit__ if self.is_async else made.__exit__
+        self.driver.at_end(lambda: exit_(None, None, None))
+        return made
+
+    def begin(self, client: Any, *, stream: bool) -> Any:
+        name = ("stream" if stream else "complete") + ("_async" if self.is_async else "")
+        return getattr(client.chat, name)(model="m", messages=_messages())
+
+
+class CohereSdk(Sdk):
+    name = "cohere"
+    path = "/v2/chat"
+    lazy = True
+
+    def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
+        cohere = importlib.import_module("cohere")
+        kind = cohere.AsyncClientV2 if self.is_async else cohere.ClientV2
+        self._options = {"max_retries": retries + _cohere_retries_before(cohere)}
+        made = kind(api_key="sk-secret", base_url=url, timeout=timeout_s)
+        inner = made._client_wrapper.httpx_client.httpx_client
+        self.driver.at_end(inner.aclose if self.is_async else inner.close)
+        return made
+
+    def begin(self, client: Any, *, stream: bool) -> Any:
+        ask = client.chat_stream if stream else client.chat
+        return ask(model="m", messages=_messages(), request_options=self._options)
+
+
+class OllamaSdk(Sdk):
+    name = "ollama"
+    path = "/api/chat"
+    retries = False
+
+    @property
+    def lazy(self) -> bool:  # type: ignore[override]
+        return True
+
+    def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
+        ollama = importlib.import_module("ollama")
+        made = (ollama.AsyncClient if self.is_async else ollama.Client)(host=url, timeout=timeout_s)
+        inner = made._client
+        self.driver.at_end(inner.aclose if self.is_async else inner.close)
+        return made
+
+    def begin(self, client: Any, *, stream: bool) -> Any:
+        return client.chat(model="m", messages=_messages(), stream=stream)
+
+
+SDKS: tuple[type[Sdk], ...] = (
+    OpenaiSdk,
+    AnthropicSdk,
+    GroqSdk,
+    GoogleSdk,
+    MistralSdk,
+    CohereSdk,
+    OllamaSdk,
+)
+
+
+def _messages() -> list[Any]:
+    return [{"role": "user", "content": PROMPT}]
+
+
+def _cohere_retries_before(cohere: Any) -> int:
+    """Cohere 5 begins to count its retries at 2."""
+    return 2 if cohere.__version__ < "6" else 0
