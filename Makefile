@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLICKHOUSE_PACKAGE := @chdb/lib-linux-x64-gnu@26.7.3-stable.1
 CLICKHOUSE_DIR     := .cache/clickhouse-test-server
-SDK2_TESTS := tests/tracer
+OLDEST := .venv-oldest
+CAPTURE_TESTS := tests/tracer
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-sdks lint format bench constraints clean setup check-python
@@ -23,9 +24,9 @@ test-all: setup lint  ## the same on everything there is
 	$(BIN)/pytest -q
 	@$(MAKE) --no-print-directory test-sdks
 
-# SDK versions that conflict have environments of their own; the capture tests take the SDK that they find.
-test-sdks: .venv-openai2/.ready  ## the capture tests on openai 2.x over httpx
-	.venv-openai2/bin/pytest -q -m "not all_data and not slow" $(SDK2_TESTS)
+# The oldest SDKs conflict with the newest; the capture tests take those that they find.
+test-sdks: $(OLDEST)/.ready  ## the capture tests on the oldest supported SDKs (oldest.in)
+	$(OLDEST)/bin/pytest -q -m "not all_data and not slow" $(CAPTURE_TESTS)
 
 lint: $(VENV)/.dev  ## formatting, lint, types (mypy, pyright), layers
 	$(BIN)/ruff check .
@@ -41,7 +42,7 @@ format: $(VENV)/.dev  ## format and sort imports
 bench: $(VENV)/.dev .venv-peers/.ready  ## cost per call beside other tracers', spans per second, time of each view
 	$(BIN)/python tests/bench/run.py
 
-setup: $(VENV)/.dev .venv-openai2/.ready $(CLICKHOUSE_DIR)/.ready
+setup: $(VENV)/.dev $(OLDEST)/.ready $(CLICKHOUSE_DIR)/.ready
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -60,10 +61,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,all]'
 	@touch $@ $(VENV)/.collector
 
-.venv-openai2/.ready: pyproject.toml constraints.txt | check-python
-	$(PYTHON) -m venv .venv-openai2
-	grep -v '^openai==' constraints.txt > .venv-openai2/constraints.txt
-	.venv-openai2/bin/python -m pip install -q --disable-pip-version-check -c .venv-openai2/constraints.txt -e '.[dev]' 'openai>=2,<3'
+$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt | check-python
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install -q --disable-pip-version-check -c constraints-oldest.txt -e '.[dev]'
 	@touch $@
 
 # What other tracers cost is measured in one environment, with the SDK that constraints.txt pins.
@@ -82,6 +82,7 @@ $(CLICKHOUSE_DIR)/.ready: Makefile
 constraints: $(VENV)/.dev  ## pin the newest versions anew, for every supported Python
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --upgrade --no-header --extra dev --extra all pyproject.toml -o constraints.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.10 --upgrade --no-header --extra dev pyproject.toml oldest.in -o constraints-oldest.txt
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .venv-openai2 .venv-peers .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) .venv-peers .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

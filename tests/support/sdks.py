@@ -14,6 +14,7 @@ import importlib
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from mock_provider import Asked
 from sdk_drivers import AsyncDriver, Driver
 
 PROMPT = "Say something about the window."
@@ -30,15 +31,37 @@ class Sdk(ABC):
     operation: ClassVar[str] = "chat"
     asks: ClassVar[dict[str, Any]] = {}  # what its requests say beside model and stream
     retries: ClassVar[bool] = True
-    lazy: ClassVar[bool] = False  # a stream that is not read sends nothing
+    retries_by_time: ClassVar[bool] = False  # how often is not known before
+    retries_streams: ClassVar[bool] = True
+    lead: ClassVar[int] = 0  # items of a stream before the first text
+    # What a failed call is marked with: an exception's class, or the status where the SDK raises later.
+    errors: ClassVar[dict[int | str, str]] = {}
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self.is_async = isinstance(driver, AsyncDriver)
 
+    @property
+    def lazy(self) -> bool:
+        """Whether a stream that is not read sends nothing."""
+        return False
+
     @abstractmethod
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
         """A client, closed at the end of the test."""
+
+    def partial(self, truth: Asked, events: int) -> dict[str, Any]:
+        """What is known of a stream after so many events with text: estimated, if nothing was reported."""
+        return {
+            "usage": "estimated",
+            "input": round(truth.body_bytes / 4),
+            "output": events,
+            **self.early(truth),
+        }
+
+    def early(self, truth: Asked) -> dict[str, Any]:
+        """What the first events tell."""
+        return {"answered_by": truth.said.get("answered_by")}
 
     @abstractmethod
     def begin(self, client: Any, *, stream: bool) -> Any:
@@ -64,6 +87,12 @@ class Sdk(ABC):
 
 class _StainlessSdk(Sdk):
     sync_class: ClassVar[str]
+    lead = 1
+    errors: ClassVar[dict[int | str, str]] = {
+        500: "InternalServerError",
+        400: "BadRequestError",
+        "timeout": "APITimeoutError",
+    }
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
         module = importlib.import_module(self.name)
@@ -99,6 +128,7 @@ class AnthropicSdk(_StainlessSdk):
     name = "anthropic"
     sync_class = "Anthropic"
     path = "/v1/messages"
+    lead = 2
     asks: ClassVar[dict[str, Any]] = {"max_tokens": MAX_TOKENS}
 
     def begin(self, client: Any, *, stream: bool) -> Any:
@@ -110,9 +140,14 @@ class GoogleSdk(Sdk):
     path = "/v1beta/models/m:generateContent"
     stream_path = "/v1beta/models/m:streamGenerateContent"
     operation = "generate_content"
+    errors: ClassVar[dict[int | str, str]] = {
+        500: "ServerError",
+        400: "ClientError",
+        "timeout": "ReadTimeout",
+    }
 
     @property
-    def lazy(self) -> bool:  # type: ignore[override]
+    def lazy(self) -> bool:
         return not self.is_async
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
@@ -140,6 +175,9 @@ class GoogleSdk(Sdk):
 
 class MistralSdk(Sdk):
     name = "mistralai"
+    retries_by_time = True
+    lead = 1
+    errors: ClassVar[dict[int | str, str]] = {500: "500", 400: "400", "timeout": "ReadTimeout"}
     end = "/mistral"
     path = "/v1/chat/completions"
 
@@ -151,7 +189,7 @@ class MistralSdk(Sdk):
         except (ImportError, AttributeError):
             module, utils = importlib.import_module("mistralai"), importlib.import_module("mistralai.utils")
             made_of = module.Mistral
-        strategy = utils.BackoffStrategy(1, 5, 1.0, 2000 if retries else 0)
+        strategy = utils.BackoffStrategy(100, 100, 1.0, 1000)  # ms; it counts no retries, it ends with time
         again = {"retry_config": utils.RetryConfig("backoff", strategy, True)} if retries else {}
         made = made_of(api_key="sk-secret", server_url=url, timeout_ms=round(timeout_s * 1000), **again)
         exit_ = made.__aexit__ if self.is_async else made.__exit__
@@ -162,11 +200,20 @@ class MistralSdk(Sdk):
         name = ("stream" if stream else "complete") + ("_async" if self.is_async else "")
         return getattr(client.chat, name)(model="m", messages=_messages())
 
+    def close(self, stream: Any) -> None:
+        self.driver.within(stream, lambda _: None)  # 1.x has no `close`
+
 
 class CohereSdk(Sdk):
     name = "cohere"
     path = "/v2/chat"
-    lazy = True
+    retries_streams = False
+    lead = 2
+    errors: ClassVar[dict[int | str, str]] = {500: "500", 400: "400", "timeout": "ReadTimeout"}
+
+    @property
+    def lazy(self) -> bool:
+        return True
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
         cohere = importlib.import_module("cohere")
@@ -186,9 +233,10 @@ class OllamaSdk(Sdk):
     name = "ollama"
     path = "/api/chat"
     retries = False
+    errors: ClassVar[dict[int | str, str]] = {500: "500", 400: "400", "timeout": "ReadTimeout"}
 
     @property
-    def lazy(self) -> bool:  # type: ignore[override]
+    def lazy(self) -> bool:
         return True
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:

@@ -9,6 +9,7 @@ from fanlight import _guard, patches
 from fresh_tracer import collector, fresh_tracer, spans
 from mock_provider import Provider, running_provider
 from sdk_drivers import AsyncDriver, Driver, SyncDriver
+from sdks import SDKS, Sdk
 
 __all__ = ["collector", "fresh_tracer", "spans"]  # fresh_tracer isolates every test here
 
@@ -25,6 +26,18 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """The sync and the async client of the SDK that is installed here."""
     made: Driver = request.param()
     yield made
+    made.close()
+
+
+@pytest.fixture(
+    params=[(kind, form) for kind in SDKS for form in (SyncDriver, AsyncDriver)],
+    ids=[f"{kind.name}-{form}" for kind in SDKS for form in ("sync", "async")],
+)
+def sdk(request: pytest.FixtureRequest) -> Iterator[Sdk]:
+    """Every SDK that is installed here, sync and async."""
+    kind, form = request.param
+    made = form()
+    yield kind(made)
     made.close()
 
 

@@ -19,7 +19,16 @@ from types import ModuleType
 from typing import TypeVar
 
 from fanlight._guard import guarded
-from fanlight.patches import _processes, _stainless, _subprocesses, _threads
+from fanlight.patches import (
+    _cohere,
+    _google,
+    _httpx,
+    _mistral,
+    _processes,
+    _stainless,
+    _subprocesses,
+    _threads,
+)
 from fanlight.patches._call import end_open_calls
 from fanlight.patches._hooks import Hook
 from fanlight.patches._imports import ImportWatch
@@ -32,7 +41,7 @@ T = TypeVar("T")
 # What is done to a module once it is loaded.
 _PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
     name: family.patch_module
-    for family in (_stainless, _httpx, _threads, _processes, _subprocesses)
+    for family in (_stainless, _google, _mistral, _cohere, _httpx, _threads, _processes, _subprocesses)
     for name in family.MODULES
 }
 

@@ -6,14 +6,31 @@ import functools
 import sys
 import weakref
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
-from fanlight.patches import _httpx, _stainless
+from fanlight._guard import guarded
+from fanlight.patches import _cohere, _google, _httpx, _mistral, _ollama, _stainless
 from fanlight.patches._hooks import Hook
+
+# What makes a client of a client: copies that share its HTTP client; google-genai's client of an event loop.
+_MAKERS = ("copy", "with_options", "_client_for_running_loop")
 
 _HOOKS = "_fanlight_hooks"  # on the client itself: hooks hold their client, and must not outlive it
 
 _wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class Family(Protocol):
+    """What the module of an SDK's family says of its clients."""
+
+    CLIENTS: frozenset[tuple[str, str]]  # module and name of their classes
+
+    def watch_client(self, client: Any, /) -> list[Hook]: ...
+
+    def http_clients(self, client: Any, /) -> list[Any]: ...
+
+
+_FAMILIES: tuple[Family, ...] = (_stainless, _google, _mistral, _cohere, _ollama)
 
 
 def wrap_one(client: Any) -> None:
@@ -21,17 +38,20 @@ def wrap_one(client: Any) -> None:
     if client in _wrapped:
         return
     http_module = _http_module_of(client)
+    family = None if http_module is not None else _family_of(client)
     if http_module is not None:
-        _keep(client, _httpx.watch_client(http_module, client))
-        return
-    if not _stainless.is_client(client):
+        hooks = _httpx.watch_client(http_module, client)
+    elif family is not None:
+        hooks = family.watch_client(client)
+    else:
         raise TypeError(
-            f"fanlight.wrap() does not know {type(client).__module__}.{type(client).__qualname__}; "
-            "give it a client of openai, httpx or httpx2, or call fanlight.instrument()"
+            f"fanlight.wrap() does not know {type(client).__module__}.{type(client).__qualname__}; give it a "
+            "client of openai, anthropic, google.genai, mistralai, groq, cohere, ollama, httpx or httpx2, or "
+            "call fanlight.instrument()"
         )
-    copies = [_wrap_copies(client, name) for name in _stainless.COPIES]
-    _keep(client, [*_stainless.watch_client(client), *copies])
-    for http_client in _stainless.http_clients(client):
+    makers = [_wrap_made(client, name) for name in _MAKERS if hasattr(client, name)]
+    _keep(client, [*hooks, *makers])
+    for http_client in () if family is None else family.http_clients(client):
         wrap_one(http_client)
 
 
@@ -48,19 +68,22 @@ def _keep(client: Any, hooks: list[Hook]) -> None:
     _wrapped.add(client)
 
 
-def _wrap_copies(client: Any, name: str) -> Hook:
+def _wrap_made(client: Any, name: str) -> Hook:
     hook = Hook(client, name)
     original = hook.original
 
     @functools.wraps(original)
-    def copy(*args: Any, **kwargs: Any) -> Any:
+    def make(*args: Any, **kwargs: Any) -> Any:
         made = original(*args, **kwargs)
         if hook.on:
-            wrap_one(made)
+            _wrap_made_one(made)
         return made
 
-    hook.put(copy)
+    hook.put(make)
     return hook
+
+
+_wrap_made_one = guarded(wrap_one)
 
 
 def _http_module_of(client: object) -> ModuleType | None:
@@ -69,3 +92,8 @@ def _http_module_of(client: object) -> ModuleType | None:
         if module is not None and isinstance(client, (module.Client, module.AsyncClient)):
             return module
     return None
+
+
+def _family_of(client: object) -> Family | None:
+    names = {(kind.__module__, kind.__qualname__) for kind in type(client).__mro__}
+    return next((family for family in _FAMILIES if not names.isdisjoint(family.CLIENTS)), None)

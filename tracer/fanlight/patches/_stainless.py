@@ -7,7 +7,6 @@ responses) and do the retries.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -17,19 +16,15 @@ from fanlight.patches._hooks import Hook
 from fanlight.patches._operations import Operation, watch
 
 MODULES = ("openai", "anthropic", "groq")
-COPIES = ("copy", "with_options")  # what makes a client of a client; both share its HTTP client
+CLIENTS = frozenset(
+    (f"{name}._base_client", kind) for name in MODULES for kind in ("SyncAPIClient", "AsyncAPIClient")
+)
 
 
 def patch_module(module: ModuleType) -> list[Hook]:
     """Watch every client of an SDK."""
     base = module._base_client
     return [watch(base.SyncAPIClient, "request", _read), watch(base.AsyncAPIClient, "request", _read)]
-
-
-def is_client(client: object) -> bool:
-    """Whether it is a client of one of these SDKs."""
-    bases = (getattr(sys.modules.get(name), "_base_client", None) for name in MODULES)
-    return any(isinstance(client, (b.SyncAPIClient, b.AsyncAPIClient)) for b in bases if b is not None)
 
 
 def watch_client(client: Any) -> list[Hook]:

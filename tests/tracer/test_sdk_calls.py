@@ -1,0 +1,179 @@
+"""Calls of every SDK: each is one span with what its provider says, however many requests it takes."""
+
+from typing import Any
+
+import pytest
+
+import fanlight
+from fanlight import patches
+from fanlight.testing import Captured
+from mock_provider import Asked, Fault, Provider
+from sdks import Sdk
+from span_trees import Node, described, estimated, plain_call, said
+
+QUICKLY = {"retry-after-ms": "1"}  # read by openai, anthropic, groq and cohere
+FAILED = Fault(status=500, headers=QUICKLY)
+
+
+def whole(sdk: Sdk, truth: Asked, **facts: Any) -> Node:
+    """A call that took one request and was answered."""
+    node = plain_call(truth)
+    return Node(f"{sdk.operation} m", node.facts).but(**sdk.asks, **facts)
+
+
+def failed(sdk: Sdk, url: str, resend: int, status: int, truth: Asked) -> Node:
+    """A request of several that a server could not answer."""
+    lost = estimated(truth) if status == 500 else {}
+    outcome = "unknown" if status == 500 else "refused"
+    return Node(f"POST {sdk.request_path(url)}").but(
+        model="m", resend=resend, http=status, outcome=outcome, error=str(status), **lost
+    )
+
+
+def answered(sdk: Sdk, url: str, resend: int, truth: Asked) -> Node:
+    """The request of several that was answered."""
+    return Node(f"POST {sdk.request_path(url)}").but(
+        model="m", resend=resend, http=200, outcome="answered", **said(truth)
+    )
+
+
+def raises(sdk: Sdk, client: Any) -> BaseException:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (every SDK has its own)
+        sdk.ask(client)
+    return caught.value
+
+
+@pytest.fixture
+def retrying(sdk: Sdk) -> Sdk:
+    if not sdk.retries:
+        pytest.skip(f"{sdk.name} does not try again")
+    return sdk
+
+
+def test_a_plain_call_is_one_span(provider: Provider, sdk: Sdk, captured: Captured) -> None:
+    url = provider.scenario(end=sdk.end)
+    sdk.ask(sdk.client(url))
+    (truth,) = provider.truth(url, expect=1)
+    assert described(captured) == [whole(sdk, truth)]
+
+
+def test_every_try_is_a_child(provider: Provider, retrying: Sdk, captured: Captured) -> None:
+    limited = Fault(status=429, headers=QUICKLY)
+    url = provider.scenario(FAILED, limited, Fault(), end=retrying.end)
+    retrying.ask(retrying.client(url, retries=2))
+    truth = provider.truth(url, expect=3)
+    assert [asked.status for asked in truth] == [500, 429, 200]
+    assert described(captured) == [
+        Node(
+            f"{retrying.operation} m",
+            whole(retrying, truth[2], requests=3, outcome=None, http=None).facts,
+            below=(
+                failed(retrying, url, 0, 500, truth[0]),
+                failed(retrying, url, 1, 429, truth[1]),
+                answered(retrying, url, 2, truth[2]),
+            ),
+        )
+    ]
+
+
+def test_a_call_that_is_never_answered(provider: Provider, retrying: Sdk, captured: Captured) -> None:
+    url = provider.scenario(FAILED, end=retrying.end)
+    raises(retrying, retrying.client(url, retries=1))
+    truth = provider.truth(url, expect=2)
+    assert len(truth) == 2 or retrying.retries_by_time
+    assert described(captured) == [
+        Node(
+            f"{retrying.operation} m",
+            {
+                "model": "m",
+                "requests": len(truth),
+                "error": retrying.errors[500],
+                **retrying.asks,
+                **estimated(truth[0]),
+            },
+            failed=True,
+            below=tuple(failed(retrying, url, number, 500, asked) for number, asked in enumerate(truth)),
+        )
+    ]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(400, "refused"), (500, "unknown")])
+def test_a_failed_call_is_one_failed_span(
+    provider: Provider, sdk: Sdk, captured: Captured, status: int, outcome: str
+) -> None:
+    url = provider.scenario(Fault(status=status), end=sdk.end)
+    raises(sdk, sdk.client(url))
+    (truth,) = provider.truth(url, expect=1)
+    lost = estimated(truth) if outcome == "unknown" else {}
+    assert described(captured) == [
+        Node(f"{sdk.operation} m").but(
+            model="m",
+            requests=1,
+            http=status,
+            outcome=outcome,
+            error=sdk.errors[status],
+            **sdk.asks,
+            **lost,
+        )
+    ]
+
+
+def test_a_reset_connection_is_a_request(provider: Provider, sdk: Sdk, captured: Captured) -> None:
+    url = provider.scenario(Fault(reset=True), end=sdk.end)
+    raises(sdk, sdk.client(url))
+    (truth,) = provider.truth(url, expect=1)
+    (call,) = described(captured)
+    assert call.facts.pop("error") in ("ReadError", "RemoteProtocolError", "APIConnectionError")
+    assert call.facts == {
+        "model": "m",
+        "requests": 1,
+        "outcome": "unknown",
+        **sdk.asks,
+        **estimated(truth),
+    }
+
+
+def test_a_timeout_leaves_the_answer_unknown(provider: Provider, sdk: Sdk, captured: Captured) -> None:
+    url = provider.scenario(Fault(delay_s=0.5), end=sdk.end)
+    raises(sdk, sdk.client(url, timeout_s=0.1))
+    (truth,) = provider.truth(url, expect=1)
+    assert described(captured) == [
+        Node(f"{sdk.operation} m").but(
+            model="m",
+            requests=1,
+            outcome="unknown",
+            error=sdk.errors["timeout"],
+            **sdk.asks,
+            **estimated(truth),
+        )
+    ]
+
+
+def test_calls_belong_to_their_step(provider: Provider, sdk: Sdk, captured: Captured) -> None:
+    url = provider.scenario(end=sdk.end)
+    client = sdk.client(url)
+    with fanlight.action("answer"), fanlight.agent("planner"):
+        sdk.ask(client)
+        with fanlight.tool("search"):
+            sdk.ask(client)
+    name = f"{sdk.operation} m"
+    (root,) = captured.trees()
+    assert root.shape() == (
+        "answer",
+        [("invoke_agent planner", [name, ("execute_tool search", [name])])],
+    )
+
+
+def test_one_wrapped_client_has_its_tries_in_one_call(
+    provider: Provider, sdk: Sdk, captured: Captured
+) -> None:
+    patches.uninstall_all()
+    faults = [FAILED, Fault()] if sdk.retries else []
+    url = provider.scenario(*faults, end=sdk.end)
+    client = patches.wrap_client(sdk.client(url, retries=1))
+    sdk.ask(sdk.client(provider.scenario(end=sdk.end)))  # another one is not traced
+    sdk.ask(client)
+    truth = provider.truth(url, expect=len(faults) or 1)
+    (call,) = described(captured)
+    assert call.facts["requests"] == len(truth)
+    assert len(call.below) == len(faults)

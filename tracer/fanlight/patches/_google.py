@@ -1,0 +1,40 @@
+"""google-genai: `BaseApiClient._request` sends what every method asks for, and sends it again (tenacity)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+from fanlight.capture.endpoints import endpoint_of
+from fanlight.patches._hooks import Hook
+from fanlight.patches._operations import Operation, watch
+
+MODULES = ("google.genai._api_client",)
+CLIENTS = frozenset((("google.genai.client", "Client"),))
+_METHODS = ("_request", "_async_request")
+
+
+def patch_module(module: ModuleType) -> list[Hook]:
+    """Watch every client."""
+    return [watch(module.BaseApiClient, name, _read) for name in _METHODS]
+
+
+def watch_client(client: Any) -> list[Hook]:
+    """Watch one client."""
+    return [watch(client._api_client, name, _read) for name in _METHODS]
+
+
+def http_clients(client: Any) -> list[Any]:
+    """What it sends with, unless that is aiohttp."""
+    api = client._api_client
+    return [made for made in (api._httpx_client, api._async_httpx_client) if made is not None]
+
+
+def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:
+    """`_request(http_request, http_options, stream)`."""
+    request = kwargs.get("http_request") or next(given for given in args if hasattr(given, "url"))
+    path = urlsplit(request.url).path
+    endpoint = endpoint_of(request.method, path)
+    return None if endpoint is None else Operation(endpoint, path, request.data, made_of=request)
