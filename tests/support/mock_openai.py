@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mock_reply import (
@@ -162,7 +163,11 @@ def responses(body: Json, path: str) -> Reply:
         "cached": CACHED_TOKENS,
         "reasoning": REASONING_TOKENS,
     }
-    return Reply(whole, _response_events(begun, whole, item, part, output), input_tokens, output, said)
+    reply = Reply(whole, _response_events(begun, whole, item, part, output), input_tokens, output, said)
+    if not body.get("background"):
+        return reply
+    later: dict[str, list[Json | str]] = {f"/responses/{identity['id']}": [begun, whole]}
+    return replace(reply, body={**begun, "status": "queued"}, later=later)
 
 
 def _response_events(begun: Json, whole: Json, item: Json, part: Json, output: int) -> list[Event]:

@@ -28,6 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import mock_anthropic
+import mock_batches
 import mock_cohere
 import mock_gemini
 import mock_ollama
@@ -36,7 +37,7 @@ from mock_reply import Json, Reply
 
 FORMATS: dict[str, Callable[[Json, str], Reply]] = {
     end: make
-    for vendor in (mock_anthropic, mock_cohere, mock_gemini, mock_ollama, mock_openai)
+    for vendor in (mock_batches, mock_anthropic, mock_cohere, mock_gemini, mock_ollama, mock_openai)
     for end, make in vendor.FORMATS.items()
 }
 
@@ -80,12 +81,25 @@ class _State:
         self.lock = threading.Lock()
         self.faults: dict[str, list[Json]] = {}
         self.asked: dict[str, list[Json]] = {}
+        self.later: dict[tuple[str, str], list[Json | str]] = {}
 
     def next_fault(self, scenario: str) -> Fault:
         with self.lock:
             steps = self.faults.get(scenario) or [{}]
             step = steps.pop(0) if len(steps) > 1 else steps[0]
             return Fault(**step)
+
+    def next_later(self, scenario: str, path: str) -> Json | str | None:
+        with self.lock:
+            for (asked, end), answers in self.later.items():
+                if asked == scenario and path.endswith(end):
+                    return answers.pop(0) if len(answers) > 1 else answers[0]
+        return None
+
+    def keep_later(self, host: str, scenario: str, later: dict[str, list[Json | str]]) -> None:
+        placed = json.loads(json.dumps(later).replace("{base}", f"http://{host}/s/{scenario}"))
+        with self.lock:
+            self.later.update({(scenario, end): answers for end, answers in placed.items()})
 
     def record(self, scenario: str, asked: Asked) -> None:
         with self.lock:
@@ -104,8 +118,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/_truth/"):
             with self.state.lock:
                 self._json(200, self.state.asked.get(scenario, []))
+            return
+        found = self.state.next_later(*_split(self.path))
+        if isinstance(found, str):
+            self._raw(found.encode(), "application/octet-stream")
         else:
-            self._json(200, {"object": "list", "data": []})
+            self._json(200, {"object": "list", "data": []} if found is None else found)
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -120,6 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         found = [make for end, make in FORMATS.items() if path.endswith(end)]
         reply = found[0](body, path) if found else Reply({"error": {"message": "not here"}})
         status = fault.status if found else 404
+        if reply.later:
+            self.state.keep_later(str(self.headers["host"]), scenario, reply.later)
         stream = bool(body.get("stream")) if reply.streamed is None else reply.streamed
         try:
             seen = self._answer(fault, status, reply, stream)
@@ -202,7 +222,12 @@ class _Handler(BaseHTTPRequestHandler):
         if zipped:
             data = gzip.compress(data)
             more = {**(more or {}), "content-encoding": "gzip"}
-        self._headers(status, "application/json", len(data), more)
+        self._raw(data, "application/json", status, more)
+
+    def _raw(
+        self, data: bytes, content_type: str, status: int = 200, more: dict[str, str] | None = None
+    ) -> None:
+        self._headers(status, content_type, len(data), more)
         self.wfile.write(data)
 
 

@@ -34,6 +34,9 @@ class Reply:
     )  # model, finish reasons and other tokens that it tells, as a span has them
     streamed: bool | None = None  # whether a stream was asked for; None: the body's `stream` says it
     content_type: str = "text/event-stream"  # of the stream
+    # What later GETs below a path are answered with, one after the other, the last again and again; `{base}`
+    # stands for the scenario's own address.
+    later: dict[str, list[Json | str]] = field(default_factory=dict)
 
 
 def count_tokens(value: object) -> int:

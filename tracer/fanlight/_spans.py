@@ -132,6 +132,15 @@ class LiveSpan(trace.Span):
         else:
             self._deliver()
 
+    def complete(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Say more of a span that has ended: it is delivered again, and the store takes the fuller state."""
+        if self.inert or not self.ended:
+            return
+        self.attributes.update(attributes)
+        with _ending:
+            if runtime.sink is not None:
+                runtime.sink.accept(self)
+
     def _deliver(self) -> None:
         with _ending:
             _stamp_action(self)
@@ -218,6 +227,32 @@ def start_span(
             _start(span, context, cascade)
             span.inert = False
     return span
+
+
+def record_span(
+    name: str,
+    role: SpanRole,
+    *,
+    kind: SpanKind,
+    attributes: Mapping[str, AttributeValue],
+    identity: tuple[int, int],
+    times_ns: tuple[int, int],
+    cascade: Cascade,
+    error_type: str | None = None,
+) -> None:
+    """Deliver a root span of something long over, under a trace and span id that it always has."""
+    if not runtime.on:
+        return
+    span = LiveSpan(name, role, kind, attributes, times_ns[0], Context())
+    span.attributes[names.ROLE] = role
+    span.attributes[names.HOP] = cascade.hop
+    span.attributes[names.ACTION_ID] = cascade.action_id
+    span.cascade = cascade
+    span.span_context = SpanContext(*identity, False, SAMPLED)
+    span.inert = False
+    if error_type is not None:
+        span.error(error_type)
+    span.end(times_ns[1])
 
 
 def inert_span() -> LiveSpan:

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from fanlight._guard import guarded
 from fanlight.patches import (
+    _background,
     _cohere,
     _google,
     _httpx,
@@ -72,6 +73,7 @@ def uninstall_all() -> None:
         while _hooks:
             _hooks.pop().remove()
         unwrap_all()
+    _background.forget_all()
 
 
 def wrap_client(client: T) -> T:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.util.types import AttributeValue
 
-from fanlight.capture.answer import ServerTimings, Usage
+from fanlight.capture.answer import Answer, ServerTimings, Usage
 from fanlight.capture.providers import provider_of
 from fanlight.capture.request import Asked
 from fanlight_schema import attributes as names
@@ -71,6 +71,15 @@ def _put_server(attributes: Attributes, request: Request) -> None:
         attributes[names.SERVER_PORT] = request.port
 
 
+def answer_attributes(answer: Answer) -> Mapping[str, AttributeValue]:
+    """What an answer says of itself."""
+    attributes: Attributes = {}
+    if answer.usage is not None:
+        _put_usage(attributes, answer.usage, "reported")
+    _put_identity(attributes, answer)
+    return attributes
+
+
 def _put_answer(attributes: Attributes, request: Request) -> None:
     if (usage := request.usage) is not None:
         _put_usage(attributes, *usage)
@@ -78,6 +87,14 @@ def _put_answer(attributes: Attributes, request: Request) -> None:
     if reader is None:
         return
     answer = reader.answer
+    _put_identity(attributes, answer)
+    if answer.error_type is not None and request.status is not None and request.status >= 400:
+        attributes[names.PROVIDER_ERROR] = answer.error_type
+    if request.streamed:
+        _put_stream(attributes, request, reader.content_events)
+
+
+def _put_identity(attributes: Attributes, answer: Answer) -> None:
     if answer.id is not None:
         attributes[names.RESPONSE_ID] = answer.id
     if answer.model is not None:
@@ -86,10 +103,6 @@ def _put_answer(attributes: Attributes, request: Request) -> None:
         attributes[names.RESPONSE_FINISH_REASONS] = tuple(answer.finish_reasons.values())
     if answer.timings is not None:
         _put_timings(attributes, answer.timings)
-    if answer.error_type is not None and request.status is not None and request.status >= 400:
-        attributes[names.PROVIDER_ERROR] = answer.error_type
-    if request.streamed:
-        _put_stream(attributes, request, reader.content_events)
 
 
 def _put_stream(attributes: Attributes, request: Request, chunks: int) -> None:

@@ -24,6 +24,7 @@ from fanlight.capture.outcome import End, completed_usage, end_of_error, outcome
 from fanlight.capture.request import Asked, text_bytes
 from fanlight.capture.wire_format import Endpoint, Header, no_header
 from fanlight.patches._attributes import call_attributes, request_attributes
+from fanlight.patches._background import expect
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import RequestOutcome, UsageSource
 
@@ -271,6 +272,7 @@ def _end(call: Call) -> None:
     if error_type is not None:
         span.error(error_type)
     span.end(call.wall_ns(max(request.ended_ns for request in requests)) if requests else None)
+    expect(call)
 
 
 def _write_request_span(call: Call, request: Request, resend_count: int) -> None:

@@ -15,6 +15,7 @@ from fanlight.patches import _sends
 from fanlight.patches._call import Inflate, Request, clock_ns
 from fanlight.patches._hooks import Hook
 from fanlight.patches._httpx_streams import stream_classes
+from fanlight.patches._readings import Reading
 
 MODULES = ("httpx", "httpx2")  # one API, two distributions
 
@@ -99,7 +100,7 @@ class _Reply:
     def from_cache(self) -> bool:
         return not _CACHE_MARKS.isdisjoint(self._response.extensions)
 
-    def watch(self, request: Request) -> None:
+    def watch(self, request: Request | Reading) -> None:
         response = self._response
         content_type, encoding = _body_headers(response)
         inflate = _inflate(self._module, encoding)

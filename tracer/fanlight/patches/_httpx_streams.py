@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from fanlight.patches._call import Request, clock_ns
+from fanlight.patches._readings import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def stream_classes(module: ModuleType) -> StreamClasses:
 
     # The base classes are known at run time only, hence the ignores.
     class _Watched:
-        def __init__(self, stream: Any, request: Request) -> None:
+        def __init__(self, stream: Any, request: Request | Reading) -> None:
             self._stream = stream
             self._request = request
 

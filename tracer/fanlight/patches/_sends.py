@@ -18,8 +18,11 @@ from fanlight._spans import suppressed
 from fanlight.capture.endpoints import endpoint_of
 from fanlight.capture.request import read_sent
 from fanlight.capture.wire_format import Endpoint
+from fanlight.patches._background import look_at
+from fanlight.patches._batches import results_at
 from fanlight.patches._call import Call, Request, clock_ns
 from fanlight.patches._current import Entered, enter_call, leave_call, running_call
+from fanlight.patches._readings import BodyTaker, Reading
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # Every request of a Stainless-made SDK has it, whatever a proxy before the model has made of the path.
@@ -56,7 +59,7 @@ class Reply(Protocol):
     def from_cache(self) -> bool:
         """True if no server was asked for it."""
 
-    def watch(self, request: Request) -> None:
+    def watch(self, request: Request | Reading) -> None:
         """Give `request` the headers, and its body: at once if it is there, else as it is read."""
 
 
@@ -138,7 +141,30 @@ class Leaf:
         self.running = False
 
 
-Passing = Send | Leaf
+class Look:
+    """A GET that brings what was asked for earlier: its answer is read along."""
+
+    __slots__ = ("_reading", "running")
+
+    def __init__(self, taker: BodyTaker) -> None:
+        self.running = True
+        self._reading = Reading(taker)
+
+    def answered(self, reply: Reply) -> None:
+        if not (reply.is_redirect() or reply.from_cache()):
+            watch(reply, self._reading)
+
+    def failed(self, error: BaseException) -> None:
+        self._reading.failed(error)
+
+    def stepped_out(self) -> None:
+        """Nothing is current because of a look."""
+
+    def left(self) -> None:
+        self.running = False
+
+
+Passing = Send | Leaf | Look
 _passing: ContextVar[Passing | None] = ContextVar("fanlight.passing", default=None)
 Entry = tuple[Passing, "Token[Passing | None]"]
 
@@ -187,8 +213,11 @@ def _step_out(entry: Entry) -> None:
 
 def _recognise(message: Message, transport: bool) -> Passing | None:
     above = passing()
-    if type(above) is Leaf:
+    if type(above) is Leaf or type(above) is Look:
         return None
+    if message.method == "GET":
+        taker = None if above is not None or suppressed() else _taker_of(message)
+        return None if taker is None else Look(taker)
     if type(above) is Send and message.source is not None and message.source is above.message.source:
         return Leaf(above, message) if transport else None
     endpoint = endpoint_of(message.method, message.path())
@@ -202,6 +231,11 @@ def _recognise(message: Message, transport: bool) -> Passing | None:
     return None if endpoint is None else _own_send(message, endpoint)
 
 
+def _taker_of(message: Message) -> BodyTaker | None:
+    path = message.path()
+    return look_at(path) or results_at(path, message.server())
+
+
 def _own_send(message: Message, endpoint: Endpoint) -> Send | None:
     """A request outside any operation is a call of its own, if its body is what the endpoint takes."""
     if suppressed():
@@ -212,7 +246,7 @@ def _own_send(message: Message, endpoint: Endpoint) -> Send | None:
     return Send(message, endpoint, Call(endpoint, asked), own_call=True)
 
 
-def watch(reply: Reply, request: Request) -> None:
+def watch(reply: Reply, request: Request | Reading) -> None:
     """Follow the body of a reply."""
     try:
         reply.watch(request)

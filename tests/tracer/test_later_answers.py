@@ -1,0 +1,141 @@
+"""What is answered later: background responses that are looked at again, batches whose results are read."""
+
+from typing import Any
+
+import fanlight
+from fanlight.testing import Captured, EndedSpan
+from mock_batches import ENDED_AT
+from mock_openai import CREATED_AT
+from mock_provider import Provider
+from sdk_drivers import Driver
+from span_trees import Node, described, plain_call
+
+BACKGROUND: Any = {"model": "m", "input": "one two three", "background": True}
+
+
+def identity(span: EndedSpan) -> tuple[str, str]:
+    return span.trace_id, span.span_id
+
+
+def states(captured: Captured) -> dict[tuple[str, str], EndedSpan]:
+    """The last state of each span, as the store keeps it: here the one with the most attributes."""
+    return {identity(span): span for span in sorted(captured.spans, key=lambda span: len(span.attributes))}
+
+
+def test_a_background_response_is_its_post(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario()
+    driver.run(driver.client(url).responses.create(**BACKGROUND))
+    assert described(captured) == [
+        Node("chat m").but(model="m", answered_by="m-2026", requests=1, outcome="answered", http=200)
+    ]
+
+
+def test_a_later_look_completes_the_span_of_the_post(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario()
+    client = driver.client(url)
+    with fanlight.action("answer"):
+        begun = driver.run(client.responses.create(**BACKGROUND))
+    (truth,) = provider.truth(url, expect=1)
+    with fanlight.action("look"):
+        looks = [driver.run(client.responses.retrieve(begun.id)).status for _ in range(3)]
+    assert looks == ["in_progress", "completed", "completed"]
+    first, second = captured.with_role("call")
+    assert identity(first) == identity(second)
+    assert (first.start_time_ns, first.end_time_ns) == (second.start_time_ns, second.end_time_ns)
+    assert first.attributes.items() <= second.attributes.items()
+    assert "gen_ai.usage.input_tokens" not in first.attributes
+    captured.spans.remove(first)
+    assert described(captured) == [Node("answer", below=(plain_call(truth),)), Node("look")]
+
+
+def test_a_look_at_somebody_elses_response_is_nothing(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario()
+    client = driver.client(url)
+    fanlight.uninstrument()
+    begun = driver.run(client.responses.create(**BACKGROUND))
+    with fanlight.testing.capture() as seen:
+        driver.run(client.responses.retrieve(begun.id))
+        driver.run(client.responses.retrieve(begun.id))
+    assert seen.spans == []
+
+
+def batch_line(number: int, said: dict[str, Any]) -> Node:
+    kinds = {key: value for key, value in said.items() if key not in ("finish", "answered_by")}
+    return Node(f"chat {said['answered_by']}").but(
+        answered_by=said["answered_by"],
+        finish=tuple(said["finish"]),
+        requests=1,
+        outcome="answered",
+        http=200,
+        usage="reported",
+        **kinds,
+    )
+
+
+def read_openai_batch(driver: Driver, client: Any, *, errors: bool = False) -> Any:
+    job = driver.run(
+        client.batches.create(
+            input_file_id="file-1", endpoint="/v1/chat/completions", completion_window="24h"
+        )
+    )
+    return driver.run(client.batches.retrieve(job.id))
+
+
+def test_a_batch_is_its_lines_when_its_results_are_read(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario()
+    client = driver.client(url)
+    job = read_openai_batch(driver, client)
+    (truth,) = provider.truth(url, expect=1)
+    assert described(captured) == []
+    with fanlight.action("evaluate", user="u-1"):
+        content = driver.run(client.files.content(job.output_file_id)).text
+    assert len(content.splitlines()) == 2
+    *lines, reader = described(captured)
+    assert lines == [batch_line(i, said) for i, said in enumerate(truth.said["lines"])]
+    assert reader == Node("evaluate")
+    calls = captured.with_role("call")
+    (action,) = {span.trace_id for span in calls}
+    for span in calls:
+        said = span.attributes
+        assert span.start_time_ns == span.end_time_ns == CREATED_AT * 10**9
+        assert (said["fanlight.workload"], said["user.id"]) == ("batch", "u-1")
+        assert (said["fanlight.action.id"], said["fanlight.action.name"]) == (action, "batch")
+        assert said["fanlight.action.parent_id"] == captured.named("evaluate").trace_id
+        assert (said["server.address"], said["server.port"]) == ("127.0.0.1", provider.port)
+
+
+def test_results_that_are_read_twice_are_the_same_spans(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario()
+    client = driver.client(url)
+    job = read_openai_batch(driver, client)
+    for _ in range(2):
+        driver.run(client.files.content(job.output_file_id))
+    assert len(captured.spans) == 4
+    assert len(states(captured)) == 2
+    assert len({span.start_time_ns for span in captured.spans}) == 1
+
+
+def test_a_refused_line_is_a_refused_request_and_an_expired_one_is_none(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario()
+    client = driver.client(url)
+    job = read_openai_batch(driver, client)
+    driver.run(client.files.content(job.error_file_id))
+    assert described(captured) == [Node("chat").but(requests=1, outcome="refused", http=400, error="400")]
+    assert captured.spans[0].start_time_ns == ENDED_AT * 10**9  # the line says no time, the job does
+
+
+def test_another_file_is_no_batch(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario()
+    client = driver.client(url)
+    assert driver.run(client.files.content("file-7")).text
+    assert described(captured) == []
