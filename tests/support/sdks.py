@@ -26,8 +26,6 @@ class Sdk(ABC):
 
     name: ClassVar[str]
     end: ClassVar[str] = ""  # of a scenario's URL
-    path: ClassVar[str]  # of the endpoint, below the scenario
-    stream_path: ClassVar[str] = ""  # where a stream has one of its own
     operation: ClassVar[str] = "chat"
     asks: ClassVar[dict[str, Any]] = {}  # what its requests say beside model and stream
     retries: ClassVar[bool] = True
@@ -80,10 +78,6 @@ class Sdk(ABC):
         closer = getattr(stream, "close", None) or stream.aclose
         self.driver.run(closer())
 
-    def request_path(self, url: str, *, stream: bool = False) -> str:
-        """The path that a request of a scenario has."""
-        return f"/{url.split('/', 3)[3]}{(self.stream_path if stream else '') or self.path}"
-
 
 class _StainlessSdk(Sdk):
     sync_class: ClassVar[str]
@@ -107,7 +101,6 @@ class OpenaiSdk(_StainlessSdk):
     name = "openai"
     sync_class = "OpenAI"
     end = "/v1"
-    path = "/chat/completions"
 
     def begin(self, client: Any, *, stream: bool) -> Any:
         more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
@@ -118,7 +111,6 @@ class GroqSdk(_StainlessSdk):
     name = "groq"
     sync_class = "Groq"
     end = "/groq"
-    path = "/openai/v1/chat/completions"
 
     def begin(self, client: Any, *, stream: bool) -> Any:
         return client.chat.completions.create(model="m", messages=_messages(), stream=stream)
@@ -127,9 +119,13 @@ class GroqSdk(_StainlessSdk):
 class AnthropicSdk(_StainlessSdk):
     name = "anthropic"
     sync_class = "Anthropic"
-    path = "/v1/messages"
     lead = 2
     asks: ClassVar[dict[str, Any]] = {"max_tokens": MAX_TOKENS}
+
+    def partial(self, truth: Asked, events: int) -> dict[str, Any]:
+        """Its first event tells the input, its last but one the output."""
+        early = {key: truth.said[key] for key in ("answered_by", "cached", "cache_write")}
+        return {"usage": "counted", "input": truth.input_tokens, "output": events, **early}
 
     def begin(self, client: Any, *, stream: bool) -> Any:
         return client.messages.create(model="m", max_tokens=MAX_TOKENS, messages=_messages(), stream=stream)
@@ -137,8 +133,6 @@ class AnthropicSdk(_StainlessSdk):
 
 class GoogleSdk(Sdk):
     name = "google.genai"
-    path = "/v1beta/models/m:generateContent"
-    stream_path = "/v1beta/models/m:streamGenerateContent"
     operation = "generate_content"
     errors: ClassVar[dict[int | str, str]] = {
         500: "ServerError",
@@ -148,7 +142,13 @@ class GoogleSdk(Sdk):
 
     @property
     def lazy(self) -> bool:
-        return not self.is_async
+        return True
+
+    def partial(self, truth: Asked, events: int) -> dict[str, Any]:
+        """Every event tells the usage so far, thoughts included."""
+        early = {key: truth.said[key] for key in ("answered_by", "cached", "reasoning")}
+        output = events + truth.said["reasoning"]
+        return {"usage": "reported", "input": truth.input_tokens, "output": output, **early}
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
         genai = importlib.import_module("google.genai")
@@ -179,7 +179,6 @@ class MistralSdk(Sdk):
     lead = 1
     errors: ClassVar[dict[int | str, str]] = {500: "500", 400: "400", "timeout": "ReadTimeout"}
     end = "/mistral"
-    path = "/v1/chat/completions"
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
         try:
@@ -206,7 +205,6 @@ class MistralSdk(Sdk):
 
 class CohereSdk(Sdk):
     name = "cohere"
-    path = "/v2/chat"
     retries_streams = False
     lead = 2
     errors: ClassVar[dict[int | str, str]] = {500: "500", 400: "400", "timeout": "ReadTimeout"}
@@ -215,23 +213,28 @@ class CohereSdk(Sdk):
     def lazy(self) -> bool:
         return True
 
+    def __init__(self, driver: Driver) -> None:
+        super().__init__(driver)
+        self._retries: dict[int, int] = {}  # by client: it takes them with every call
+
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
         cohere = importlib.import_module("cohere")
         kind = cohere.AsyncClientV2 if self.is_async else cohere.ClientV2
-        self._options = {"max_retries": retries + _cohere_retries_before(cohere)}
         made = kind(api_key="sk-secret", base_url=url, timeout=timeout_s)
+        self._retries[id(made)] = retries + _cohere_retries_before(cohere)
         inner = made._client_wrapper.httpx_client.httpx_client
         self.driver.at_end(inner.aclose if self.is_async else inner.close)
         return made
 
     def begin(self, client: Any, *, stream: bool) -> Any:
         ask = client.chat_stream if stream else client.chat
-        return ask(model="m", messages=_messages(), request_options=self._options)
+        return ask(
+            model="m", messages=_messages(), request_options={"max_retries": self._retries[id(client)]}
+        )
 
 
 class OllamaSdk(Sdk):
     name = "ollama"
-    path = "/api/chat"
     retries = False
     errors: ClassVar[dict[int | str, str]] = {500: "500", 400: "400", "timeout": "ReadTimeout"}
 

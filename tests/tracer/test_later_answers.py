@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import anthropic
+
 import fanlight
 from fanlight.testing import Captured, EndedSpan
 from mock_batches import ENDED_AT
 from mock_openai import CREATED_AT
 from mock_provider import Provider
-from sdk_drivers import Driver
+from sdk_drivers import AsyncDriver, Driver
 from span_trees import Node, described, plain_call
 
 BACKGROUND: Any = {"model": "m", "input": "one two three", "background": True}
@@ -139,3 +141,21 @@ def test_another_file_is_no_batch(provider: Provider, driver: Driver, captured: 
     client = driver.client(url)
     assert driver.run(client.files.content("file-7")).text
     assert described(captured) == []
+
+
+def test_anthropics_batch_is_its_lines(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario(end="")
+    kind = anthropic.AsyncAnthropic if isinstance(driver, AsyncDriver) else anthropic.Anthropic
+    client: Any = kind(base_url=url, api_key="k")
+    driver.at_end(client.close)
+    params = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "one two"}]}
+    asked = [{"custom_id": f"line-{i}", "params": params} for i in range(3)]
+    job = driver.run(client.messages.batches.create(requests=asked))
+    (truth,) = provider.truth(url, expect=1)
+    for _ in range(2):
+        results = driver.take(driver.run(client.messages.batches.results(job.id)))
+        assert [result.result.type for result in results] == ["succeeded", "succeeded", "canceled"]
+    once = described(captured)[:2]
+    assert once == [batch_line(i, said) for i, said in enumerate(truth.said["lines"])]
+    assert len(states(captured)) == 2
+    assert {span.start_time_ns for span in captured.spans} == {ENDED_AT * 10**9}

@@ -21,20 +21,22 @@ def whole(sdk: Sdk, truth: Asked, **facts: Any) -> Node:
     return Node(f"{sdk.operation} m", node.facts).but(**sdk.asks, **facts)
 
 
-def failed(sdk: Sdk, url: str, resend: int, status: int, truth: Asked) -> Node:
+def request(url: str, resend: int, truth: Asked, **facts: Any) -> Node:
+    """One request of several, by the path that the provider saw."""
+    scenario = "/".join(url.split("/")[3:5])
+    return Node(f"POST /{scenario}{truth.path}").but(model="m", resend=resend, **facts)
+
+
+def failed(url: str, resend: int, status: int, truth: Asked) -> Node:
     """A request of several that a server could not answer."""
     lost = estimated(truth) if status == 500 else {}
     outcome = "unknown" if status == 500 else "refused"
-    return Node(f"POST {sdk.request_path(url)}").but(
-        model="m", resend=resend, http=status, outcome=outcome, error=str(status), **lost
-    )
+    return request(url, resend, truth, http=status, outcome=outcome, error=str(status), **lost)
 
 
-def answered(sdk: Sdk, url: str, resend: int, truth: Asked) -> Node:
+def answered(url: str, resend: int, truth: Asked) -> Node:
     """The request of several that was answered."""
-    return Node(f"POST {sdk.request_path(url)}").but(
-        model="m", resend=resend, http=200, outcome="answered", **said(truth)
-    )
+    return request(url, resend, truth, http=200, outcome="answered", **said(truth))
 
 
 def raises(sdk: Sdk, client: Any) -> BaseException:
@@ -68,9 +70,9 @@ def test_every_try_is_a_child(provider: Provider, retrying: Sdk, captured: Captu
             f"{retrying.operation} m",
             whole(retrying, truth[2], requests=3, outcome=None, http=None).facts,
             below=(
-                failed(retrying, url, 0, 500, truth[0]),
-                failed(retrying, url, 1, 429, truth[1]),
-                answered(retrying, url, 2, truth[2]),
+                failed(url, 0, 500, truth[0]),
+                failed(url, 1, 429, truth[1]),
+                answered(url, 2, truth[2]),
             ),
         )
     ]
@@ -92,7 +94,7 @@ def test_a_call_that_is_never_answered(provider: Provider, retrying: Sdk, captur
                 **estimated(truth[0]),
             },
             failed=True,
-            below=tuple(failed(retrying, url, number, 500, asked) for number, asked in enumerate(truth)),
+            below=tuple(failed(url, number, 500, asked) for number, asked in enumerate(truth)),
         )
     ]
 

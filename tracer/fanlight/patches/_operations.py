@@ -96,8 +96,10 @@ def _open(read: Read, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Entry
     if above is not None and above.made_of is found.made_of:
         return None
     body = decode_body(found.body) if isinstance(found.body, bytes) else found.body
-    asked = read_request(found.endpoint, found.path, body if isinstance(body, dict) else None)
-    call = Call(found.endpoint, asked, made_of=found.made_of)
+    endpoint, known = found.endpoint, body if isinstance(body, dict) else None
+    if known is not None and endpoint.is_json and not endpoint.fits(known):
+        return None  # POST /conversations is a request at Mistral's and none at OpenAI's
+    call = Call(endpoint, read_request(endpoint, found.path, known), made_of=found.made_of)
     return call, enter_call(call)
 
 
