@@ -11,6 +11,7 @@ A scenario's URL comes from `provider.scenario(..., end=sdk.end)`.
 from __future__ import annotations
 
 import importlib
+import warnings
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -89,7 +90,7 @@ class _StainlessSdk(Sdk):
     }
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
-        module = importlib.import_module(self.name)
+        module = imported(self.name)
         made = getattr(module, f"Async{self.sync_class}" if self.is_async else self.sync_class)(
             base_url=url, api_key="sk-secret", max_retries=retries, timeout=timeout_s
         )
@@ -151,8 +152,8 @@ class GoogleSdk(Sdk):
         return {"usage": "reported", "input": truth.input_tokens, "output": output, **early}
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
-        genai = importlib.import_module("google.genai")
-        httpx = importlib.import_module("httpx")
+        genai = imported("google.genai")
+        httpx = imported("httpx")
         again = {"attempts": retries + 1, "initial_delay": 0.001, "max_delay": 0.01, "jitter": 0.001}
         options: dict[str, Any] = {
             "base_url": url,
@@ -182,11 +183,11 @@ class MistralSdk(Sdk):
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
         try:
-            module: Any = importlib.import_module("mistralai.client")
-            utils: Any = importlib.import_module("mistralai.client.utils")
+            module: Any = imported("mistralai.client")
+            utils: Any = imported("mistralai.client.utils")
             made_of = module.Mistral
         except (ImportError, AttributeError):
-            module, utils = importlib.import_module("mistralai"), importlib.import_module("mistralai.utils")
+            module, utils = imported("mistralai"), imported("mistralai.utils")
             made_of = module.Mistral
         strategy = utils.BackoffStrategy(100, 100, 1.0, 1000)  # ms; it counts no retries, it ends with time
         again = {"retry_config": utils.RetryConfig("backoff", strategy, True)} if retries else {}
@@ -218,7 +219,7 @@ class CohereSdk(Sdk):
         self._retries: dict[int, int] = {}  # by client: it takes them with every call
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
-        cohere = importlib.import_module("cohere")
+        cohere = imported("cohere")
         kind = cohere.AsyncClientV2 if self.is_async else cohere.ClientV2
         made = kind(api_key="sk-secret", base_url=url, timeout=timeout_s)
         self._retries[id(made)] = retries + _cohere_retries_before(cohere)
@@ -243,7 +244,7 @@ class OllamaSdk(Sdk):
         return True
 
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
-        ollama = importlib.import_module("ollama")
+        ollama = imported("ollama")
         made = (ollama.AsyncClient if self.is_async else ollama.Client)(host=url, timeout=timeout_s)
         inner = made._client
         self.driver.at_end(inner.aclose if self.is_async else inner.close)
@@ -262,6 +263,13 @@ SDKS: tuple[type[Sdk], ...] = (
     CohereSdk,
     OllamaSdk,
 )
+
+
+def imported(name: str) -> Any:
+    """A module, whatever its authors' use of other libraries is warned of on the way."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(name)
 
 
 def _messages() -> list[Any]:
