@@ -216,9 +216,16 @@ def mistral_chat(body: Json, path: str) -> Reply:
     return chat(body, path, _mistral)
 
 
+def mistral_embeddings(body: Json, path: str) -> Reply:
+    """Mistral's `/v1/embeddings`, which have an id."""
+    reply = embeddings(body, path)
+    return replace(reply, body={"id": f"embd-{next(_ids)}", **reply.body})
+
+
 FORMATS: dict[str, Callable[[Json, str], Reply]] = {
     "/groq/openai/v1/chat/completions": groq_chat,
     "/mistral/v1/chat/completions": mistral_chat,
+    "/mistral/v1/embeddings": mistral_embeddings,
     "/chat/completions": chat,
     "/completions": completions,
     "/responses": responses,
