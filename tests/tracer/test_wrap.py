@@ -139,6 +139,20 @@ def test_the_drop_in_import_is_openai_itself_and_traced(provider: Provider) -> N
     assert run_python(code, OTEL_TRACES_EXPORTER="none") == "['chat m']\n"
 
 
+def test_anthropics_drop_in_import_is_anthropic_itself_and_traced(provider: Provider) -> None:
+    code = f"""
+        import fanlight.testing
+        from fanlight.anthropic import Anthropic, RateLimitError
+        import anthropic
+        assert (Anthropic, RateLimitError) == (anthropic.Anthropic, anthropic.RateLimitError)
+        client = Anthropic(base_url={provider.scenario(end="")!r}, api_key="k")
+        with client, fanlight.testing.capture() as spans:
+            client.messages.create(model="m", max_tokens=9, messages=[{{"role": "user", "content": "one"}}])
+        print([span.name for span in spans.spans])
+        """
+    assert run_python(code, OTEL_TRACES_EXPORTER="none") == "['chat m']\n"
+
+
 def test_settings_of_the_drop_in_module_are_openais(provider: Provider) -> None:
     code = f"""
         import fanlight.testing, openai

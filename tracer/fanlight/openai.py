@@ -31,42 +31,6 @@ if TYPE_CHECKING:
     from openai import timeout as timeout
     from openai import webhook_secret as webhook_secret
 else:
-    import sys
-    from types import ModuleType
+    from fanlight._drop_in import become
 
-    class _DropIn(ModuleType):
-        """Reads and sets everything in openai, but what is the import system's own."""
-
-        def __getattr__(self, name: str) -> object:
-            if name.startswith("__") and name != "__all__":
-                raise AttributeError(name)
-            return getattr(_openai(), name)
-
-        def __setattr__(self, name: str, value: object) -> None:
-            if name.startswith("__"):
-                super().__setattr__(name, value)
-            else:
-                setattr(_openai(), name, value)
-
-        def __delattr__(self, name: str) -> None:
-            delattr(_openai(), name)
-
-        def __dir__(self) -> list[str]:
-            return sorted(_openai().__all__)
-
-    def _openai() -> ModuleType:
-        try:
-            import openai
-        except ModuleNotFoundError as error:
-            if error.name != "openai":
-                raise
-            raise ImportError(
-                "fanlight.openai needs the openai package, which is not installed; pip install openai",
-                name="openai",
-            ) from error
-        from fanlight import instrument
-
-        instrument()
-        return openai
-
-    sys.modules[__name__].__class__ = _DropIn
+    become(__name__, "openai")
