@@ -41,8 +41,25 @@ Read = Callable[[tuple[Any, ...], Mapping[str, Any]], Operation | None]
 def watch(owner: Any, name: str, read: Read) -> Hook:
     """Watch a method, sync or async, of a client class or of one client."""
     hook = Hook(owner, name)
-    hook.put((_watched_async if inspect.iscoroutinefunction(hook.original) else _watched)(hook, read))
+    asynchronous = inspect.iscoroutinefunction(
+        inspect.unwrap(hook.original)
+    )  # below another tracer's wrapper
+    hook.put((_watched_async if asynchronous else _watched)(hook, read))
     return hook
+
+
+def watch_class(owner: Any, name: str, read: Read) -> list[Hook]:
+    """Watch a method of a class, and of those of its subclasses that have it of their own: where another
+    tracer has wrapped an inherited method there, it calls what it found then, past any later hook above."""
+    own = [kind for kind in _subclasses(owner) if name in vars(kind)]
+    return [watch(kind, name, read) for kind in (owner, *own)]
+
+
+def _subclasses(owner: Any) -> list[Any]:
+    found: list[Any] = []
+    for kind in owner.__subclasses__():
+        found += [kind, *_subclasses(kind)]
+    return list(dict.fromkeys(found))
 
 
 def _watched(hook: Hook, read: Read) -> Any:

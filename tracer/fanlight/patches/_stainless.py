@@ -13,7 +13,7 @@ from typing import Any
 
 from fanlight.capture.endpoints import endpoint_of
 from fanlight.patches._hooks import Hook
-from fanlight.patches._operations import Operation, watch
+from fanlight.patches._operations import Operation, watch, watch_class
 
 MODULES = ("openai", "anthropic", "groq")
 CLIENTS = frozenset(
@@ -24,7 +24,8 @@ CLIENTS = frozenset(
 def patch_module(module: ModuleType) -> list[Hook]:
     """Watch every client of an SDK."""
     base = module._base_client
-    return [watch(base.SyncAPIClient, "request", _read), watch(base.AsyncAPIClient, "request", _read)]
+    kinds = (base.SyncAPIClient, base.AsyncAPIClient)
+    return [hook for kind in kinds for hook in watch_class(kind, "request", _read)]
 
 
 def watch_client(client: Any) -> list[Hook]:
