@@ -25,7 +25,7 @@ def ran(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with running_up(f"chdb://{folder}/data", folder) as up:
         run_program(SUPPORT / "counted_once.py", url, OTEL_EXPORTER_OTLP_ENDPOINT=up.url)
         up.settle()
-        yield up, provider.truth(url, expect=4)
+        yield up, provider.truth(url, expect=5)
 
 
 def test_a_background_response_is_one_request_with_the_tokens_of_a_later_look(
@@ -61,7 +61,7 @@ def test_a_batch_that_is_read_twice_is_its_lines_once(ran: tuple[Up, list[Asked]
 
 
 def test_an_sdk_with_spans_of_its_own_is_counted_once(ran: tuple[Up, list[Asked]]) -> None:
-    up, (*_, asked) = ran
+    up, (*_, asked, _) = ran
     own = up.rows("SELECT count() AS n FROM otel_traces WHERE ScopeName = 'com.anthropic.sdk.python'")
     if anthropic.__version__ >= "2":
         assert int(own[0]["n"]) == 1, "the SDK says nothing of itself any more"
@@ -74,3 +74,10 @@ def test_an_sdk_with_spans_of_its_own_is_counted_once(ran: tuple[Up, list[Asked]
             "output_tokens": asked.output_tokens,
         }
     ]
+
+
+def test_litellms_own_span_is_no_call(ran: tuple[Up, list[Asked]]) -> None:
+    up, (*_, asked) = ran
+    rows = up.rows("SELECT model, requests, input_tokens FROM model_calls WHERE action_name = ''")
+    calls = [row for row in rows if row["model"] != "m-2026"]
+    assert calls == [{"model": "lite-2026", "requests": 1, "input_tokens": asked.input_tokens}]

@@ -1,9 +1,10 @@
 """A program whose calls are easy to count twice, or not at all: `counted_once.py URL`.
 
 It looks at a background response until its tokens are there and once more, reads a batch's results twice, and
-calls an SDK that has spans of its own, with a retry.
+calls an SDK that has spans of its own, with a retry, and litellm, which has some too.
 """
 
+import os
 import sys
 import time
 
@@ -11,12 +12,17 @@ from anthropic import Anthropic
 from openai import OpenAI
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import fanlight
 
 MESSAGE = {"role": "user", "content": "one two three"}
 base_url = sys.argv[1]
-trace.set_tracer_provider(TracerProvider())
+kept = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(kept))
+trace.set_tracer_provider(provider)
 fanlight.instrument()
 
 with OpenAI(base_url=f"{base_url}/v1", api_key="k") as client:
@@ -38,4 +44,14 @@ with OpenAI(base_url=f"{base_url}/v1", api_key="k") as client:
 
 with Anthropic(base_url=base_url, api_key="k") as traced, fanlight.action("traced", user="u-1"):
     traced.messages.create(model="m", max_tokens=9, messages=[MESSAGE])  # type: ignore[list-item]
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else its import asks a server for prices
+import litellm  # noqa: E402
+
+litellm.callbacks = ["otel"]
+litellm.completion(model="anthropic/lite", api_base=base_url, api_key="k", messages=[MESSAGE])
+wanted = time.monotonic() + 20
+while "litellm_request" not in [span.name for span in kept.get_finished_spans()]:
+    assert time.monotonic() < wanted, "litellm says nothing of itself any more"
+    time.sleep(0.05)
 assert fanlight.flush()

@@ -21,6 +21,9 @@ from fanlight._provider import app_exports_here
 from fanlight._runtime import runtime
 
 _guard = guard("app_spans")
+# Libraries that write a span like a call's for what is a call below them, and which is seen there: litellm
+# writes its spans when all is over, and outside any span in a trace of their own, so no store can tell.
+_LAYERS = frozenset(("litellm",))
 _followed: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 
 
@@ -57,9 +60,9 @@ class AppSpans(SpanProcessor):
                 return
             if scope is not None and scope.name == runtime.scope_name:  # the app's twin of a span of ours
                 return
-            if app_exports_here():
-                return
             name, version = (scope.name, scope.version or "") if scope is not None else ("", "")
+            if name in _LAYERS or app_exports_here():
+                return
             sink.accept_encoded(encode_scoped_span(name, version, _read(span, context)))
 
 
