@@ -127,7 +127,7 @@ def test_every_way_to_make_a_client_counts_once(
     assert {span.attributes[names.REQUESTS] for span in captured.spans} == {1}
 
 
-def test_a_background_response_is_its_post_and_no_poll(captured: Captured) -> None:
+def test_a_background_response_is_its_post_and_a_poll_adds_its_tokens(captured: Captured) -> None:
     library = http_library()
 
     def handle(request: Any) -> Any:
@@ -148,12 +148,16 @@ def test_a_background_response_is_its_post_and_no_poll(captured: Captured) -> No
     transport = library.MockTransport(handle)
     with openai.OpenAI(api_key="k", http_client=library.Client(transport=transport)) as client:
         asked = client.responses.create(model="m", input="x", background=True)
+        (posted,) = captured.spans
         for _ in range(3):
             assert client.responses.retrieve(asked.id).status == "completed"
         client.responses.cancel(asked.id)
     (call,) = captured.spans
     assert call.attributes[names.RESPONSE_ID] == "resp_1"
-    assert names.INPUT_TOKENS not in call.attributes
+    assert (call.span_id, call.end_time_ns) == (posted.span_id, posted.end_time_ns)
+    assert names.INPUT_TOKENS not in posted.attributes
+    assert call.attributes[names.INPUT_TOKENS] == 3
+    assert call.attributes[names.OUTPUT_TOKENS] == 4
 
 
 def test_many_calls_leave_nothing_in_memory(provider: Provider, captured: Captured) -> None:

@@ -74,6 +74,7 @@ class Captured:
 
     def __init__(self) -> None:
         self._spans: list[EndedSpan] = []
+        self._known: set[tuple[str, str]] = set()
 
     @property
     def spans(self) -> list[EndedSpan]:
@@ -104,7 +105,17 @@ class Captured:
     # The Sink protocol.
 
     def accept(self, span: LiveSpan) -> None:
-        self._spans.append(_freeze(span))
+        """A span that says more than it did is kept in its fuller state, as a store keeps it."""
+        ended = _freeze(span)
+        identity = ended.trace_id, ended.span_id
+        if identity in self._known:
+            for number, known in enumerate(self._spans):
+                fuller = known.attributes.items() < ended.attributes.items()
+                if fuller and (known.trace_id, known.span_id) == identity:
+                    self._spans[number] = ended
+                    return
+        self._known.add(identity)
+        self._spans.append(ended)
 
     def accept_encoded(self, data: bytes) -> None:
         """Spans of the app's own are not captured."""
