@@ -6,6 +6,7 @@ import pytest
 
 import fanlight
 from fanlight import patches
+from fanlight.patches import _one_client
 from fanlight.testing import Captured
 from mock_provider import Asked, Fault, Provider
 from sdks import Sdk
@@ -179,3 +180,18 @@ def test_one_wrapped_client_has_its_tries_in_one_call(
     (call,) = described(captured)
     assert call.facts["requests"] == len(truth)
     assert len(call.below) == len(faults)
+
+
+def test_a_wrapped_client_is_as_it_was_when_tracing_ends(provider: Provider, sdk: Sdk) -> None:
+    client = sdk.client(provider.scenario(end=sdk.end))
+    family = _one_client._family_of(client)
+    assert family is not None
+    watched = [client, *family.http_clients(client)]
+    before = [dict(vars(part)) for part in watched]
+    patches.wrap_client(client)
+    assert [dict(vars(part)) for part in watched] != before
+    patches.uninstall_all()
+    for part, was in zip(watched, before, strict=True):
+        assert "_fanlight_hooks" not in vars(part)
+        # mistralai makes its parts when they are first asked for.
+        assert {name: value for name, value in vars(part).items() if name in was} == was

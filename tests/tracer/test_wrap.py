@@ -17,6 +17,7 @@ from fanlight.testing import Captured
 from mock_provider import Fault, Provider
 from programs import run_python
 from sdk_drivers import MESSAGES, Driver, http_library
+from sdks import imported
 from span_trees import described, plain_call
 
 ASK: Any = {"model": "m", "messages": MESSAGES}
@@ -78,9 +79,16 @@ def test_something_else_cannot_be_wrapped(unpatched: Captured) -> None:
 def test_uninstalling_leaves_nothing_behind(driver: Driver) -> None:
     base: Any = openai._base_client
     httpx = http_library()
+    google, cohere = imported("google.genai._api_client"), imported("cohere.core.http_client")
     owners = [
         (base.SyncAPIClient, "request"),
         (base.AsyncAPIClient, "request"),
+        (imported("anthropic._base_client").SyncAPIClient, "request"),
+        (imported("groq._base_client").AsyncAPIClient, "request"),
+        (google.BaseApiClient, "_request"),
+        (google.BaseApiClient, "_async_request"),
+        (cohere.HttpClient, "request"),
+        (cohere.AsyncHttpClient, "request"),
         (httpx.Client, "_send_single_request"),
         (httpx.AsyncClient, "_send_single_request"),
         (httpx.HTTPTransport, "handle_request"),
