@@ -85,8 +85,16 @@ class AsyncDriver(Driver):
 
     def close(self) -> None:
         super().close()
+        self.loop.run_until_complete(self._cancel_what_is_left())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+
+    async def _cancel_what_is_left(self) -> None:
+        """As asyncio.run does: litellm leaves workers behind."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def collect_garbage(self) -> None:
         for _ in range(3):  # a generator's finaliser is a task of the loop, and may free the next one

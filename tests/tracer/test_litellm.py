@@ -1,6 +1,8 @@
 """litellm is a wrapper: what it calls is counted, its retries and fallbacks are further calls."""
 
+import gc
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +17,13 @@ from span_trees import Node, described, estimated, plain_call
 pytestmark = pytest.mark.filterwarnings("ignore")  # it imports parts of itself late, with warnings of its own
 ENDS = {"openai": "/v1", "anthropic": ""}
 MESSAGES = [{"role": "user", "content": "one two three"}]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Loops that litellm did not close are gone before the next test, which would be blamed for them."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(params=list(ENDS))
