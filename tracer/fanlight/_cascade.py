@@ -56,7 +56,7 @@ class Action:
     ) -> None:
         self.id = id
         self.name = name
-        self.origin = origin
+        self.origin: Origin = origin
         self.source = source
         self.workload = workload
         self.user = user

@@ -25,6 +25,7 @@ from fanlight.capture.values import decode_object, text
 from fanlight.patches._attributes import answer_attributes
 from fanlight.patches._readings import BodyTaker, Recent
 from fanlight_schema import attributes as names
+from fanlight_schema.attributes import Origin
 
 MAX_LINE_BYTES = 32 * 2**20  # a longer one is let go
 MAX_JOB_BYTES = 2**20  # of a job's own description
@@ -80,13 +81,14 @@ class Results:
         self._ended_s = _ended_s.get(name) or time.time()
         trace_id = _digest(name, 16)
         here = action_here()
+        origin: Origin = "user" if here is None else here.origin
         self._trace_id = trace_id
         self._action = Action(
             trace.format_trace_id(trace_id),
             "batch",
             source="inferred",
             workload="batch",
-            origin="user" if here is None else here.origin,
+            origin=origin,
             user=None if here is None else here.user,
             session=None if here is None else here.session,
             parent_id=None if here is None else here.id or None,
