@@ -41,9 +41,11 @@ class Message(Protocol):
 
     def path(self) -> str:
         """Without the query, still quoted."""
+        ...
 
     def server(self) -> tuple[str, int | None]:
         """Host, and the port where it is not the scheme's own."""
+        ...
 
     def has_header(self, name: str) -> bool: ...
 
@@ -58,6 +60,7 @@ class Reply(Protocol):
 
     def from_cache(self) -> bool:
         """True if no server was asked for it."""
+        ...
 
     def watch(self, request: Request | Reading) -> None:
         """Give `request` the headers, and its body: at once if it is there, else as it is read."""
