@@ -12,19 +12,57 @@ End = Literal["completed", "closed", "cut", "cancelled", "abandoned", "error"]
 
 # Refused before any model worked; other 5xx may come after it did.
 _REFUSED_STATUS = frozenset((503,))
-# Exceptions raised before a request reached the server, by name: httpx, httpx2.
+# Exceptions raised before a request reached the server, by name.
 _NOT_SENT = frozenset(
     (
+        # httpx, httpx2
         "ConnectError",
         "ConnectTimeout",
         "PoolTimeout",
         "ProxyError",
         "UnsupportedProtocol",
         "LocalProtocolError",
+        # urllib3
+        "NewConnectionError",
+        "NameResolutionError",
+        "ConnectTimeoutError",
+        "EmptyPoolError",
+        "LocationValueError",
+        # the standard library
+        "ConnectionRefusedError",
+        "gaierror",
+        "SSLCertVerificationError",
+        # aiohttp
+        "ClientConnectorError",
+        "ClientConnectorDNSError",
+        "ClientConnectorSSLError",
+        "ClientConnectorCertificateError",
+        "ClientProxyConnectionError",
+        "ClientHttpProxyError",
+        "UnixClientConnectorError",
+        "ConnectionTimeoutError",
     )
 )
 _CANCELLED = frozenset(("CancelledError", "Cancelled", "KeyboardInterrupt", "SystemExit", "GeneratorExit"))
-_CUT = frozenset(("RemoteProtocolError", "ReadError", "StreamClosed", "NetworkError"))
+_CUT = frozenset(
+    (
+        # httpx, httpx2
+        "RemoteProtocolError",
+        "ReadError",
+        "StreamClosed",
+        "NetworkError",
+        # the standard library, and urllib3 over it
+        "IncompleteRead",
+        "ConnectionResetError",
+        "BrokenPipeError",
+        "ProtocolError",
+        # aiohttp
+        "ClientPayloadError",
+        "ServerDisconnectedError",
+        "ClientOSError",
+        "ClientConnectionResetError",
+    )
+)
 
 TEXT_BYTES_PER_TOKEN = 4  # help.openai.com, "What are tokens and how to count them": about 4 characters
 MAX_BYTES_OF_ONE_TOKEN_EVENT = 8  # a stream whose events are longer on average does not send one token each

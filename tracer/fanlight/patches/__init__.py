@@ -4,9 +4,9 @@
     wrap_client(OpenAI())    # one client
     uninstall_all()          # no hook is left
 
-Layers: `_operations` opens calls (where, the module of each SDK's family says), `_httpx` and `_sends` see
-requests, `_httpx_streams` watches bodies, `_call` holds the truth of a call until its span ends. `_threads`,
-`_processes` and `_subprocesses` carry the action along.
+Layers: `_operations` opens calls (where, the module of each SDK's family says); `_httpx`, `_urllib3` and the
+like see requests and tell `_sends` of them; `_call` holds the truth of a call until its span ends.
+`_threads`, `_processes` and `_subprocesses` carry the action along.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from typing import TypeVar
 
 from fanlight._guard import guarded
 from fanlight.patches import (
+    _aiohttp,
     _background,
     _cohere,
     _google,
+    _http_client,
     _httpx,
     _mistral,
     _processes,
     _stainless,
     _subprocesses,
     _threads,
+    _urllib3,
 )
 from fanlight.patches._call import end_open_calls
 from fanlight.patches._hooks import Hook
@@ -39,10 +42,13 @@ __all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
 
 T = TypeVar("T")
 
+_SDKS = (_stainless, _google, _mistral, _cohere)
+_TRANSPORTS = (_httpx, _http_client, _urllib3, _aiohttp)
+
 # What is done to a module once it is loaded.
 _PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
     name: family.patch_module
-    for family in (_stainless, _google, _mistral, _cohere, _httpx, _threads, _processes, _subprocesses)
+    for family in (*_SDKS, *_TRANSPORTS, _threads, _processes, _subprocesses)
     for name in family.MODULES
 }
 

@@ -49,20 +49,16 @@ def watch_client(module: ModuleType, client: Any) -> list[Hook]:
     ]
 
 
-class _Message:
+class _Message(_sends.Message):
     """A request of httpx as `_sends` wants it."""
 
-    __slots__ = ("_module", "source")
+    __slots__ = ("_module",)
 
     def __init__(self, module: ModuleType, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The request is the only argument of the four methods, behind `self` where a class is patched."""
         self._module = module
-        # The only argument of the four methods, behind `self` where a class is patched.
-        self.source: Any = args[-1] if "request" not in kwargs else kwargs["request"]
-
-    @property
-    def method(self) -> str:
-        method: str = self.source.method
-        return method
+        self.source = source = args[-1] if "request" not in kwargs else kwargs["request"]
+        self.method = source.method
 
     def path(self) -> str:
         """`url.path` would unquote it, at five times the cost."""

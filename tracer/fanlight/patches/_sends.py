@@ -10,13 +10,14 @@ Nothing here knows a client library: each says what passes as a `Message` and wh
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from contextvars import ContextVar, Token
-from typing import Protocol
+from typing import Any, Protocol
 
 from fanlight._guard import guarded
 from fanlight._spans import suppressed
 from fanlight.capture.endpoints import endpoint_of
-from fanlight.capture.request import read_sent
+from fanlight.capture.request import Asked, read_sent
 from fanlight.capture.wire_format import Endpoint
 from fanlight.patches._background import look_at
 from fanlight.patches._batches import results_at
@@ -29,28 +30,36 @@ REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SDK_HEADER = "x-stainless-retry-count"
 
 
-class Message(Protocol):
+class Message(ABC):
     """A request that a library is about to send; only what is asked for is read."""
 
-    @property
-    def source(self) -> object:
-        """The library's own object: the same one may pass several layers. None if it has none."""
+    __slots__ = ("method", "source")
 
-    @property
-    def method(self) -> str: ...
+    def __init__(self, method: str, source: Any = None) -> None:
+        self.method = method
+        self.source = source  # the library's own object, if the same one passes several layers
 
+    @abstractmethod
     def path(self) -> str:
         """Without the query, still quoted."""
         ...
 
+    @abstractmethod
     def server(self) -> tuple[str, int | None]:
         """Host, and the port where it is not the scheme's own."""
         ...
 
-    def has_header(self, name: str) -> bool: ...
+    @abstractmethod
+    def has_header(self, name: str) -> bool:
+        """Whether it has a header of this name, which is in lower case."""
 
+    @abstractmethod
     def body(self) -> bytes | None:
         """None where it is a file or a generator, which only the library may read."""
+
+    def asked(self, endpoint: Endpoint) -> Asked | None:
+        """What it asks of a model; None if it is no request to `endpoint` after all."""
+        return read_sent(endpoint, self.path(), self.body())
 
 
 class Reply(Protocol):
@@ -243,7 +252,7 @@ def _own_send(message: Message, endpoint: Endpoint) -> Send | None:
     """A request outside any operation is a call of its own, if its body is what the endpoint takes."""
     if suppressed():
         return None
-    asked = read_sent(endpoint, message.path(), message.body())
+    asked = message.asked(endpoint)
     if asked is None:
         return None
     return Send(message, endpoint, Call(endpoint, asked), own_call=True)
