@@ -1,5 +1,7 @@
 """Bodies of HTTP/1.1 answers, however their bytes are cut on the way."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from fanlight.capture.framing import Chunked, Counted, UntilClosed, framing_of
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     at = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[begin:end] for begin, end in zip(at, at[1:], strict=False)]
+    return [data[begin:end] for begin, end in itertools.pairwise(at)]
 
 
 @given(

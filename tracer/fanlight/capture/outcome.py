@@ -61,6 +61,9 @@ _CUT = frozenset(
         "ServerDisconnectedError",
         "ClientOSError",
         "ClientConnectionResetError",
+        # websockets
+        "ConnectionClosedError",
+        "ConnectionClosedOK",
     )
 )
 

@@ -32,6 +32,7 @@ from fanlight.patches import (
     _subprocesses,
     _threads,
     _urllib3,
+    _websockets,
 )
 from fanlight.patches._call import end_open_calls
 from fanlight.patches._hooks import Hook
@@ -43,7 +44,7 @@ __all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
 T = TypeVar("T")
 
 _SDKS = (_stainless, _google, _mistral, _cohere)
-_TRANSPORTS = (_httpx, _http_client, _urllib3, _aiohttp)
+_TRANSPORTS = (_httpx, _http_client, _urllib3, _aiohttp, _websockets)
 
 # What is done to a module once it is loaded.
 _PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {

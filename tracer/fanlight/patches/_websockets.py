@@ -1,0 +1,186 @@
+"""The websockets package: openai's `responses.connect()` and `realtime.connect()`, and bare connections."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import MutableMapping
+from types import ModuleType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fanlight._guard import guarded
+from fanlight.capture.socket_events import socket_endpoint
+from fanlight.patches._call import Request
+from fanlight.patches._hooks import Hook
+from fanlight.patches._socket_calls import SocketCalls
+
+MODULES = ("websockets.sync.client", "websockets.asyncio.client")
+_DEFAULT_PORTS = {True: 443, False: 80}
+
+_connections: MutableMapping[Any, SocketCalls | None] = WeakKeyDictionary()
+
+
+def patch_module(module: ModuleType) -> list[Hook]:
+    """Watch every client connection."""
+    owner = module.ClientConnection
+    if module.__name__ == "websockets.sync.client":
+        return [_watch_send(owner), _watch_recv(owner), _watch_close(owner)]
+    return [_watch_send_async(owner), _watch_recv_async(owner), _watch_close_async(owner)]
+
+
+def _watch_send(owner: Any) -> Hook:
+    hook = Hook(owner, "send")
+    original = hook.original
+
+    @functools.wraps(original)
+    def send(connection: Any, message: Any, *args: Any, **kwargs: Any) -> Any:
+        request = _sending(connection, message) if hook.on else None
+        if request is None:
+            return original(connection, message, *args, **kwargs)
+        try:
+            return original(connection, message, *args, **kwargs)
+        except BaseException as error:
+            request.failed(error)
+            raise
+
+    hook.put(send)
+    return hook
+
+
+def _watch_send_async(owner: Any) -> Hook:
+    hook = Hook(owner, "send")
+    original = hook.original
+
+    @functools.wraps(original)
+    async def send(connection: Any, message: Any, *args: Any, **kwargs: Any) -> Any:
+        request = _sending(connection, message) if hook.on else None
+        if request is None:
+            return await original(connection, message, *args, **kwargs)
+        try:
+            return await original(connection, message, *args, **kwargs)
+        except BaseException as error:
+            request.failed(error)
+            raise
+
+    hook.put(send)
+    return hook
+
+
+def _watch_recv(owner: Any) -> Hook:
+    hook = Hook(owner, "recv")
+    original = hook.original
+
+    @functools.wraps(original)
+    def recv(connection: Any, *args: Any, **kwargs: Any) -> Any:
+        calls = _calls_of(connection) if hook.on else None
+        if calls is None:
+            return original(connection, *args, **kwargs)
+        calls.receiving()
+        try:
+            message = original(connection, *args, **kwargs)
+        except BaseException as error:
+            _lost(calls, error)
+            raise
+        _received(calls, message)
+        return message
+
+    hook.put(recv)
+    return hook
+
+
+def _watch_recv_async(owner: Any) -> Hook:
+    hook = Hook(owner, "recv")
+    original = hook.original
+
+    @functools.wraps(original)
+    async def recv(connection: Any, *args: Any, **kwargs: Any) -> Any:
+        calls = _calls_of(connection) if hook.on else None
+        if calls is None:
+            return await original(connection, *args, **kwargs)
+        calls.receiving()
+        try:
+            message = await original(connection, *args, **kwargs)
+        except BaseException as error:
+            _lost(calls, error)
+            raise
+        _received(calls, message)
+        return message
+
+    hook.put(recv)
+    return hook
+
+
+def _watch_close(owner: Any) -> Hook:
+    hook = Hook(owner, "close")
+    original = hook.original
+
+    @functools.wraps(original)
+    def close(connection: Any, *args: Any, **kwargs: Any) -> Any:
+        _closing(connection)
+        return original(connection, *args, **kwargs)
+
+    hook.put(close)
+    return hook
+
+
+def _watch_close_async(owner: Any) -> Hook:
+    hook = Hook(owner, "close")
+    original = hook.original
+
+    @functools.wraps(original)
+    async def close(connection: Any, *args: Any, **kwargs: Any) -> Any:
+        _closing(connection)
+        return await original(connection, *args, **kwargs)
+
+    hook.put(close)
+    return hook
+
+
+@guarded
+def _calls_of(connection: Any) -> SocketCalls | None:
+    """What a connection is doing; None where it leads to no model."""
+    try:
+        return _connections[connection]
+    except KeyError:
+        pass
+    request = connection.request
+    if request is None:  # its handshake is not over
+        return None
+    calls = None
+    endpoint = socket_endpoint(request.path)
+    if endpoint is not None:
+        uri = connection.protocol.uri
+        port = None if uri.port == _DEFAULT_PORTS[uri.secure] else uri.port
+        calls = SocketCalls(endpoint, uri.host, port, request.path)
+    _connections[connection] = calls
+    return calls
+
+
+@guarded
+def _sending(connection: Any, message: Any) -> Request | None:
+    calls = _calls_of(connection)
+    if calls is None or not isinstance(message, (str, bytes, bytearray, memoryview)):
+        return None
+    return calls.sending(_as_bytes(message))
+
+
+@guarded
+def _received(calls: SocketCalls, message: Any) -> None:
+    calls.received(_as_bytes(message))
+
+
+@guarded
+def _closing(connection: Any) -> None:
+    calls = _connections.get(connection)
+    if calls is not None:
+        calls.finish("closed")
+
+
+def _lost(calls: SocketCalls, error: BaseException) -> None:
+    """A connection that is closed ends its responses; a wait that was too long or cancelled does not."""
+    if type(error).__name__.startswith("ConnectionClosed"):
+        calls.failed(error)
+
+
+def _as_bytes(message: str | bytes | bytearray | memoryview) -> bytes:
+    return message.encode() if isinstance(message, str) else bytes(message)
