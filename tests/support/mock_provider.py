@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 import mock_anthropic
 import mock_batches
+import mock_bedrock
 import mock_cohere
 import mock_gemini
 import mock_ollama
@@ -37,7 +38,15 @@ from mock_reply import Json, Reply
 
 FORMATS: dict[str, Callable[[Json, str], Reply]] = {
     end: make
-    for vendor in (mock_batches, mock_anthropic, mock_cohere, mock_gemini, mock_ollama, mock_openai)
+    for vendor in (
+        mock_batches,
+        mock_bedrock,
+        mock_anthropic,
+        mock_cohere,
+        mock_gemini,
+        mock_ollama,
+        mock_openai,
+    )
     for end, make in vendor.FORMATS.items()
 }
 

@@ -22,6 +22,7 @@ from fanlight._guard import guarded
 from fanlight.patches import (
     _aiohttp,
     _background,
+    _botocore,
     _cohere,
     _google,
     _http_client,
@@ -43,7 +44,7 @@ __all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
 
 T = TypeVar("T")
 
-_SDKS = (_stainless, _google, _mistral, _cohere)
+_SDKS = (_stainless, _google, _mistral, _cohere, _botocore)
 _TRANSPORTS = (_httpx, _http_client, _urllib3, _aiohttp, _websockets)
 
 # What is done to a module once it is loaded.

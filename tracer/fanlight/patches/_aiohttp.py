@@ -22,16 +22,17 @@ from fanlight.patches._call import Request
 from fanlight.patches._hooks import Hook
 from fanlight.patches._http_client import body_bytes
 from fanlight.patches._inflate import inflate_for
+from fanlight.patches._readings import Reading
 
 MODULES = ("aiohttp.client",)
 
 
-def patch_module(module: ModuleType) -> list[Hook]:
+def patch_module(module: ModuleType, make_hook: type[Hook] = Hook) -> list[Hook]:
     """Watch every session."""
     return [
-        _watch_client(module.ClientSession),
-        _watch_transport(module.ClientRequest),
-        _watch_answers(module.ClientResponse),
+        _watch_client(module.ClientSession, make_hook),
+        _watch_transport(module.ClientRequest, make_hook),
+        _watch_answers(module.ClientResponse, make_hook),
     ]
 
 
@@ -57,11 +58,9 @@ class _Message(_sends.Message):
         given = self._given.get("headers") or ()
         return name in self._session.headers or any(str(key).lower() == name for key in given)
 
-    @property
-    def auto_decompress(self) -> bool | None:
-        """What was asked for this request alone."""
-        given: bool | None = self._given.get("auto_decompress")
-        return given
+    def decompressed(self) -> bool:
+        """Whether the answer's body will be, which may be said for one request alone."""
+        return _decompresses(self._session, self._given)
 
     def body(self) -> bytes | None:
         json = self._given.get("json")
@@ -117,7 +116,7 @@ class _Reply:
     def from_cache(self) -> bool:
         return False
 
-    def watch(self, request: Request) -> None:
+    def watch(self, request: Request | Reading) -> None:
         response, header = self._response, self._response.headers.get
         inflate = None if self._decompressed else inflate_for(header("content-encoding", ""))
         request.headers_came(response.status, header("content-type", "").lower(), inflate, header)
@@ -129,8 +128,8 @@ class _Reply:
             response.content = watched(content, request)
 
 
-def _watch_client(owner: Any) -> Hook:
-    hook = Hook(owner, "_request")
+def _watch_client(owner: Any, make_hook: type[Hook]) -> Hook:
+    hook = make_hook(owner, "_request")
     original = hook.original
 
     @functools.wraps(original)
@@ -140,7 +139,7 @@ def _watch_client(owner: Any) -> Hook:
             return await original(session, method, url, *args, **kwargs)
         try:
             response = await original(session, method, url, *args, **kwargs)
-            _sends.answered(entry, _Reply(response, decompressed=True))  # of a session that sends nothing
+            _sends.answered(entry, _Reply(response, decompressed=_decompresses(session, kwargs)))
         except BaseException as error:
             _sends.failed(entry, error)
             raise
@@ -162,8 +161,8 @@ class _Awaited(NamedTuple):
 _awaited: MutableMapping[Any, _Awaited] = WeakKeyDictionary()
 
 
-def _watch_transport(owner: Any) -> Hook:
-    hook = Hook(owner, "send")
+def _watch_transport(owner: Any, make_hook: type[Hook]) -> Hook:
+    hook = make_hook(owner, "send")
     original = hook.original
 
     @functools.wraps(original)
@@ -184,8 +183,8 @@ def _watch_transport(owner: Any) -> Hook:
     return hook
 
 
-def _watch_answers(owner: Any) -> Hook:
-    hook = Hook(owner, "start")
+def _watch_answers(owner: Any, make_hook: type[Hook]) -> Hook:
+    hook = make_hook(owner, "start")
     original = hook.original
 
     @functools.wraps(original)
@@ -207,7 +206,7 @@ def _watch_answers(owner: Any) -> Hook:
 
 @guarded
 def _enter(session: Any, method: Any, url: Any, kwargs: dict[str, Any]) -> _sends.Entry | None:
-    if method.upper() != "POST":
+    if method.upper() not in ("POST", "GET"):
         return None
     try:
         message = _Message(session, method, url, kwargs)
@@ -229,8 +228,10 @@ def _await_answer(request: Any, response: Any, entry: _sends.Entry) -> None:
         return
     above = _sends.passing()
     message = above.message if isinstance(above, _sends.Send) else None
-    given = message.auto_decompress if isinstance(message, _Message) else None
-    decompressed = getattr(request._session, "_auto_decompress", True) if given is None else given
+    if isinstance(message, _Message):
+        decompressed = message.decompressed()
+    else:  # another library sends over this one
+        decompressed = _decompresses(request._session, {})
     _awaited[response] = _Awaited(passing, decompressed)
 
 
@@ -246,6 +247,11 @@ def _answered(awaited: _Awaited, response: Any) -> None:
 def _failed(passing: _sends.Passing, error: BaseException) -> None:
     passing.failed(error)
     passing.left()
+
+
+def _decompresses(session: Any, given: Mapping[str, Any]) -> bool:
+    own: bool | None = given.get("auto_decompress")
+    return bool(getattr(session, "_auto_decompress", True)) if own is None else own
 
 
 def _server(url: Any) -> tuple[str, int | None]:

@@ -20,14 +20,16 @@ from fanlight.patches import _sends
 from fanlight.patches._call import Request
 from fanlight.patches._hooks import Hook
 from fanlight.patches._inflate import inflate_for
+from fanlight.patches._readings import Reading
 from fanlight.patches._watched_file import WatchedFile
 
 MODULES = ("http.client",)
 
 
-def patch_module(module: ModuleType) -> list[Hook]:
+def patch_module(module: ModuleType, make_hook: type[Hook] = Hook) -> list[Hook]:
     """Watch every connection."""
-    return [_watch_sending(module.HTTPConnection), _watch_answers(module.HTTPConnection)]
+    connection = module.HTTPConnection
+    return [_watch_sending(connection, make_hook), _watch_answers(connection, make_hook)]
 
 
 class _Expected:
@@ -58,36 +60,40 @@ def expect_nothing(connection: Any) -> bool:
 
 
 class _Message(_sends.Message):
-    """A request of http.client as `_sends` wants it."""
+    """A request of http.client as `_sends` wants it. It does not hold the connection, which holds it."""
 
-    __slots__ = ("_body", "_connection", "_target")
+    __slots__ = ("_body", "_headers", "_server", "_target")
 
     def __init__(self, connection: Any, method: str, target: str, body: object) -> None:
         super().__init__(method)
-        self._connection = connection
         self._target = target
         self._body = body
+        self._headers: list[bytes] = connection._buffer[1:]
+        self._server = _server_of(connection, target)
 
     def path(self) -> str:
         return path_of(self._target)
 
     def server(self) -> tuple[str, int | None]:
-        """A proxy is asked for a whole URL, or to be a tunnel."""
-        connection = self._connection
-        if not self._target.startswith("/"):
-            url = urlsplit(self._target)
-            return url.hostname or "", url.port
-        host, port = connection.host, connection.port
-        if getattr(connection, "_tunnel_host", None):
-            host, port = connection._tunnel_host, connection._tunnel_port
-        return host, None if port == connection.default_port else port
+        return self._server
 
     def has_header(self, name: str) -> bool:
         start = name.encode() + b":"
-        return any(line.lower().startswith(start) for line in self._connection._buffer[1:])
+        return any(line.lower().startswith(start) for line in self._headers)
 
     def body(self) -> bytes | None:
         return body_bytes(self._body)
+
+
+def _server_of(connection: Any, target: str) -> tuple[str, int | None]:
+    """A proxy is asked for a whole URL, or to be a tunnel."""
+    if not target.startswith("/"):
+        url = urlsplit(target)
+        return url.hostname or "", url.port
+    host, port = connection.host, connection.port
+    if getattr(connection, "_tunnel_host", None):
+        host, port = connection._tunnel_host, connection._tunnel_port
+    return host, None if port == connection.default_port else port
 
 
 class _Reply:
@@ -104,7 +110,7 @@ class _Reply:
     def from_cache(self) -> bool:
         return False
 
-    def watch(self, request: Request) -> None:
+    def watch(self, request: Request | Reading) -> None:
         """Errors have no body that says more; nobody may ever read it."""
         response, header = self._response, self._response.headers.get
         inflate = inflate_for(header("content-encoding") or "")
@@ -116,8 +122,8 @@ class _Reply:
             response.fp = WatchedFile(response.fp, request, framing)
 
 
-def _watch_sending(owner: Any) -> Hook:
-    hook = Hook(owner, "endheaders")
+def _watch_sending(owner: Any, make_hook: type[Hook]) -> Hook:
+    hook = make_hook(owner, "endheaders")
     original = hook.original
 
     @functools.wraps(original)
@@ -138,8 +144,8 @@ def _watch_sending(owner: Any) -> Hook:
     return hook
 
 
-def _watch_answers(owner: Any) -> Hook:
-    hook = Hook(owner, "getresponse")
+def _watch_answers(owner: Any, make_hook: type[Hook]) -> Hook:
+    hook = make_hook(owner, "getresponse")
     original = hook.original
 
     @functools.wraps(original)
@@ -166,10 +172,10 @@ def _watch_answers(owner: Any) -> Hook:
 def _begin(connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _sends.Entry | None:
     """`endheaders(message_body=None)`, when the request line and the headers are in the buffer."""
     buffer = connection._buffer
-    if not buffer or not buffer[0].startswith(b"POST "):
+    if not buffer or not buffer[0].startswith((b"POST ", b"GET ")):
         return None
     method, target, _ = buffer[0].decode("ascii", "replace").split(" ", 2)
-    if endpoint_of(method, path_of(target)) is None:
+    if method == "POST" and endpoint_of(method, path_of(target)) is None:
         return None
     body = kwargs["message_body"] if "message_body" in kwargs else (args[0] if args else None)
     return _sends.enter(_Message(connection, method, target, body), transport=True)

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from fanlight._guard import guarded
-from fanlight.patches import _cohere, _google, _httpx, _mistral, _ollama, _stainless
+from fanlight.patches import _cohere, _google, _httpx, _mistral, _ollama, _sessions, _stainless
 from fanlight.patches._hooks import Hook
 
 # What makes a client of a client: copies that share its HTTP client; google-genai's client of an event loop.
@@ -30,7 +30,7 @@ class Family(Protocol):
     def http_clients(self, client: Any, /) -> list[Any]: ...
 
 
-_FAMILIES: tuple[Family, ...] = (_stainless, _google, _mistral, _cohere, _ollama)
+_FAMILIES: tuple[Family, ...] = (_stainless, _google, _mistral, _cohere, _ollama, _sessions)
 
 
 def wrap_one(client: Any) -> None:
@@ -46,8 +46,8 @@ def wrap_one(client: Any) -> None:
     else:
         raise TypeError(
             f"fanlight.wrap() does not know {type(client).__module__}.{type(client).__qualname__}; give it a "
-            "client of openai, anthropic, google.genai, mistralai, groq, cohere, ollama, httpx or httpx2, or "
-            "call fanlight.instrument()"
+            "client of openai, anthropic, google.genai, mistralai, groq, cohere, ollama, httpx or httpx2, "
+            f"{_sessions.NAMES}, or call fanlight.instrument()"
         )
     makers = [_wrap_made(client, name) for name in _MAKERS if hasattr(client, name)]
     _keep(client, [*hooks, *makers])
@@ -61,6 +61,7 @@ def unwrap_all() -> None:
         for hook in vars(client).pop(_HOOKS, ()):
             hook.remove()
     _wrapped.clear()
+    _sessions.unwatch_shared()
 
 
 def _keep(client: Any, hooks: list[Hook]) -> None:

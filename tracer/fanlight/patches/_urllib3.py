@@ -15,15 +15,16 @@ from fanlight.patches import _sends
 from fanlight.patches._call import Request
 from fanlight.patches._hooks import Hook
 from fanlight.patches._http_client import body_bytes, expect_answer, expect_nothing, path_of
+from fanlight.patches._readings import Reading
 
 MODULES = ("urllib3.connectionpool",)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def patch_module(module: ModuleType) -> list[Hook]:
+def patch_module(module: ModuleType, make_hook: type[Hook] = Hook) -> list[Hook]:
     """Watch every pool of connections."""
     pool = module.HTTPConnectionPool
-    return [_watch_client(pool), _watch_transport(pool)]
+    return [_watch_client(pool, make_hook), _watch_transport(pool, make_hook)]
 
 
 class _Message(_sends.Message):
@@ -67,14 +68,14 @@ class _Reply:
     def from_cache(self) -> bool:
         return False
 
-    def watch(self, request: Request) -> None:
+    def watch(self, request: Request | Reading) -> None:
         header = self._response.headers.get
         request.headers_came(self._response.status, (header("content-type") or "").lower(), None, header)
         request.finish("completed")
 
 
-def _watch_client(owner: Any) -> Hook:
-    hook = Hook(owner, "urlopen")
+def _watch_client(owner: Any, make_hook: type[Hook]) -> Hook:
+    hook = make_hook(owner, "urlopen")
     original = hook.original
 
     @functools.wraps(original)
@@ -96,8 +97,8 @@ def _watch_client(owner: Any) -> Hook:
     return hook
 
 
-def _watch_transport(owner: Any) -> Hook:
-    hook = Hook(owner, "_make_request")
+def _watch_transport(owner: Any, make_hook: type[Hook]) -> Hook:
+    hook = make_hook(owner, "_make_request")
     original = hook.original
 
     @functools.wraps(original)
@@ -125,7 +126,9 @@ def _watch_transport(owner: Any) -> Hook:
 def _enter(
     pool: Any, method: Any, url: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> _sends.Entry | None:
-    """`urlopen(method, url, body=None, headers=None, ...)`."""
+    """`urlopen(method, url, body=None, headers=None, ...)`. What only reads is seen by http.client."""
+    if method.upper() != "POST":
+        return None
     body = kwargs["body"] if "body" in kwargs else (args[0] if args else None)
     headers = kwargs["headers"] if "headers" in kwargs else (args[1] if len(args) > 1 else None)
     return _sends.enter(_Message(pool, method, str(url), body, headers), transport=False)
@@ -136,6 +139,8 @@ def _enter_transport(
     pool: Any, conn: Any, method: Any, url: Any, kwargs: dict[str, Any]
 ) -> _sends.Entry | None:
     """`urlopen` gives body and headers by name, in both versions."""
+    if method.upper() != "POST":
+        return None
     message = _Message(pool, method, str(url), kwargs.get("body"), kwargs.get("headers"))
     entry = _sends.enter(message, transport=True)
     if entry is not None:
