@@ -235,6 +235,21 @@ def test_the_consumer_s_waits_are_kept_apart(
     assert 0.3 <= float(str(span.attributes["fanlight.stream.consumer_wait"])) < 0.6
 
 
+def test_a_look_at_a_background_response_brings_its_tokens(
+    provider: Provider, transport: TransportDriver, captured: Captured
+) -> None:
+    url = provider.scenario()
+    asked = transport.ask(f"{url}/responses", {"model": "m", "input": "one two", "background": True})
+    statuses = [
+        transport.ask(f"{url}/responses/{asked['id']}", None, method="GET")["status"] for _ in range(2)
+    ]
+    assert statuses == ["in_progress", "completed"]
+    (truth,) = provider.truth(url, expect=1)
+    call = described(captured)[-1]
+    assert len({span.span_id for span in captured.spans}) == 1
+    assert (call.facts["input"], call.facts["output"]) == (truth.input_tokens, truth.output_tokens)
+
+
 def test_the_app_sees_the_same(provider: Provider, transport: TransportDriver) -> None:
     """Status, types, bytes and exceptions, with the tracer and without."""
 

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from fanlight.patches._call import Request, clock_ns
+from fanlight.patches._readings import Reading
 
 # What others do to the reader while it is read, and what only asks: for the reader itself.
 _PASSED_ON = (
@@ -36,7 +37,7 @@ def reader_class(base: type[Any]) -> Any:
     class WatchedReader(base):  # type: ignore[misc]  # known at run time only
         __slots__ = ("_reader", "_request", "_returned_ns")
 
-        def __init__(self, reader: Any, request: Request) -> None:
+        def __init__(self, reader: Any, request: Request | Reading) -> None:
             self._reader = reader
             self._request = request
             self._returned_ns = 0  # when the app had its latest bytes

@@ -12,6 +12,7 @@ from typing import Any
 from fanlight._guard import guarded
 from fanlight.capture.framing import Framing
 from fanlight.patches._call import Request, clock_ns
+from fanlight.patches._readings import Reading
 
 
 class WatchedFile:
@@ -19,7 +20,7 @@ class WatchedFile:
 
     __slots__ = ("_file", "_framing", "_request", "_returned_ns")
 
-    def __init__(self, file: Any, request: Request, framing: Framing) -> None:
+    def __init__(self, file: Any, request: Request | Reading, framing: Framing) -> None:
         self._file = file
         self._request = request
         self._framing = framing
