@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+import openai
 import pytest
 
 import fanlight.testing
@@ -336,3 +337,21 @@ def test_a_wrapped_session_of_an_instrumented_process_counts_once(
         transport.ask(f"{url}/chat/completions", BODY)
     (truth,) = provider.truth(url, expect=1)
     assert described(captured) == [plain_call(truth)]
+
+
+async def test_httpx_over_aiohttp_is_one_request(provider: Provider, captured: Captured) -> None:
+    """The SDK's own client for it: the outer library's pass, and one request that the inner one sends."""
+    client_class: Any = getattr(openai, "DefaultAioHttpClient", None)
+    try:
+        http_client = client_class()
+    except RuntimeError:
+        pytest.skip("the aiohttp extra is not installed")
+    url = provider.scenario(Fault(status=500, headers={"retry-after-ms": "1"}), Fault(), Fault())
+    async with openai.AsyncOpenAI(base_url=url, api_key="k", http_client=http_client) as client:
+        await client.chat.completions.create(**BODY)
+        stream: Any = await client.chat.completions.create(**STREAM)
+        assert len([chunk async for chunk in stream]) == 27
+    failed, second, third = provider.truth(url, expect=3)
+    retried, streamed_call = described(captured)
+    assert [node.facts["http"] for node in retried.below] == [failed.status, second.status]
+    assert streamed_call == stream_call(third, "completed", chunks=25)
