@@ -53,9 +53,15 @@ class Chunked:
 
     def take(self, data: bytes) -> bytes:
         """The body's part of the next bytes."""
-        if self._left > 2 and len(data) <= self._left - 2:  # the middle of a chunk, as clients read it
-            self._left -= len(data)
+        left = (
+            self._left
+        )  # clients read a line with a size, a chunk or a part of it, and the line end behind it
+        if left > 2 and len(data) <= left - 2:
+            self._left = left - len(data)
             return data
+        if left == 2 == len(data):
+            self._left = 0
+            return b""
         data, self._partial = self._partial + data, b""
         parts: list[bytes] = []
         at = 0

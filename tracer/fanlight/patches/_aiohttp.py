@@ -206,7 +206,7 @@ def _watch_answers(owner: Any, make_hook: type[Hook]) -> Hook:
 
 @guarded
 def _enter(session: Any, method: Any, url: Any, kwargs: dict[str, Any]) -> _sends.Entry | None:
-    if method.upper() not in ("POST", "GET"):
+    if method.upper() != "POST" and not (method.upper() == "GET" and _sends.may_be_a_look(str(url))):
         return None
     try:
         message = _Message(session, method, url, kwargs)

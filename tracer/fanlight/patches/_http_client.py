@@ -175,7 +175,7 @@ def _begin(connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _s
     if not buffer or not buffer[0].startswith((b"POST ", b"GET ")):
         return None
     method, target, _ = buffer[0].decode("ascii", "replace").split(" ", 2)
-    if method == "POST" and endpoint_of(method, path_of(target)) is None:
+    if not (endpoint_of(method, path_of(target)) if method == "POST" else _sends.may_be_a_look(target)):
         return None
     body = kwargs["message_body"] if "message_body" in kwargs else (args[0] if args else None)
     return _sends.enter(_Message(connection, method, target, body), transport=True)

@@ -243,6 +243,11 @@ def _recognise(message: Message, transport: bool) -> Passing | None:
     return None if endpoint is None else _own_send(message, endpoint)
 
 
+def may_be_a_look(url: str) -> bool:
+    """Whether a GET can be a look at something that was asked for earlier, before more is found out of it."""
+    return "/responses/" in url or "/batches/" in url or "/files/" in url
+
+
 def _taker_of(message: Message) -> BodyTaker | None:
     path = message.path()
     return look_at(path) or results_at(path, message.server())

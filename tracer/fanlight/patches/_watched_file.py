@@ -34,25 +34,28 @@ class WatchedFile:
     def read(self, *size: Any) -> Any:
         """As much as was asked for: fewer bytes mean that the connection has ended."""
         data = self._call(self._file.read, size)
-        wanted = size[0] if size and size[0] is not None else -1
-        self._took(data, at_end=data is not None and (wanted < 0 or len(data) < wanted))
+        if data is not None and not self._request.ended:
+            wanted = size[0] if size and size[0] is not None else -1
+            self._took(data, len(data) < wanted or wanted < 0)
         return data
 
     def read1(self, *size: Any) -> Any:
         data = self._call(self._file.read1, size)
-        self._took(data, at_end=data == b"" and size[:1] != (0,))
+        if data is not None and not self._request.ended:
+            self._took(data, data == b"" and size[:1] != (0,))
         return data
 
     def readline(self, *limit: Any) -> Any:
         data = self._call(self._file.readline, limit)
-        self._took(data, at_end=data == b"" and limit[:1] != (0,))
+        if data is not None and not self._request.ended:
+            self._took(data, data == b"" and limit[:1] != (0,))
         return data
 
     def readinto(self, buffer: Any) -> Any:
         count = self._call(self._file.readinto, (buffer,))
-        if count is not None:
+        if count is not None and not self._request.ended:
             view = memoryview(buffer).cast("B")
-            self._took(bytes(view[:count]), at_end=count < len(view))
+            self._took(bytes(view[:count]), count < len(view))
         return count
 
     def peek(self, *size: Any) -> Any:
@@ -80,11 +83,9 @@ class WatchedFile:
             raise
 
     @guarded
-    def _took(self, data: bytes | None, *, at_end: bool) -> None:
+    def _took(self, data: bytes, at_end: bool) -> None:
         request, framing = self._request, self._framing
-        if data is None or request.ended:
-            return
-        now_ns = clock_ns()
+        self._returned_ns = now_ns = clock_ns()
         body = framing.take(data)
         if body:
             request.feed(body, now_ns)
@@ -92,4 +93,3 @@ class WatchedFile:
             request.finish("completed")
         elif at_end:
             request.failed(IncompleteRead(b""))
-        self._returned_ns = now_ns
