@@ -243,6 +243,18 @@ def test_the_consumer_s_waits_are_kept_apart(bare: Sockets, captured: Captured) 
     assert 0.3 <= float(str(span.attributes["fanlight.stream.consumer_wait"])) < 0.6
 
 
+def test_messages_received_in_pieces(
+    bare: Sockets, sockets: SocketProvider, driver: Driver, captured: Captured
+) -> None:
+    bare.send(ASK)
+    kind = ""
+    while kind != "response.completed":
+        pieces = driver.take(bare.connection.recv_streaming())
+        kind = json.loads("".join(pieces))["type"]
+    (truth,) = sockets.truth(1)
+    assert described(captured) == [answered(truth)]
+
+
 def test_a_response_held_at_the_end_of_the_process(bare: Sockets, captured: Captured) -> None:
     bare.send({**ASK, "metadata": {"hang_after": "2"}})
     for _ in range(4 + 2):
@@ -266,7 +278,7 @@ def test_other_connections_are_none(
 @pytest.mark.parametrize("kind", ["sync", "asyncio"])
 def test_uninstalling_leaves_nothing_behind(kind: str) -> None:
     owner = importlib.import_module(f"websockets.{kind}.client").ClientConnection
-    before = {name: vars(owner).get(name) for name in ("send", "recv", "close")}
+    before = {name: vars(owner).get(name) for name in ("send", "recv", "recv_streaming", "close")}
     patches.install_all()
     assert {name: vars(owner).get(name) for name in before} != before
     patches.uninstall_all()

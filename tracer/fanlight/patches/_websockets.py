@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,8 +24,13 @@ def patch_module(module: ModuleType) -> list[Hook]:
     """Watch every client connection."""
     owner = module.ClientConnection
     if module.__name__ == "websockets.sync.client":
-        return [_watch_send(owner), _watch_recv(owner), _watch_close(owner)]
-    return [_watch_send_async(owner), _watch_recv_async(owner), _watch_close_async(owner)]
+        return [_watch_send(owner), _watch_recv(owner), _watch_pieces(owner), _watch_close(owner)]
+    return [
+        _watch_send_async(owner),
+        _watch_recv_async(owner),
+        _watch_pieces_async(owner),
+        _watch_close_async(owner),
+    ]
 
 
 def _watch_send(owner: Any) -> Hook:
@@ -110,6 +115,61 @@ def _watch_recv_async(owner: Any) -> Hook:
     return hook
 
 
+def _watch_pieces(owner: Any) -> Hook:
+    """`recv_streaming` gives one message in the pieces in which it was sent."""
+    hook = Hook(owner, "recv_streaming")
+    original = hook.original
+
+    @functools.wraps(original)
+    def recv_streaming(connection: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        calls = _calls_of(connection) if hook.on else None
+        pieces: list[bytes] = []
+        if calls is not None:
+            calls.receiving()
+        stream = original(connection, *args, **kwargs)
+        try:
+            for piece in stream:
+                if calls is not None:
+                    pieces.append(_as_bytes(piece))
+                yield piece
+        except BaseException as error:
+            _lost(calls, error)
+            raise
+        finally:
+            stream.close()
+        _received(calls, b"".join(pieces))
+
+    hook.put(recv_streaming)
+    return hook
+
+
+def _watch_pieces_async(owner: Any) -> Hook:
+    hook = Hook(owner, "recv_streaming")
+    original = hook.original
+
+    @functools.wraps(original)
+    async def recv_streaming(connection: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        calls = _calls_of(connection) if hook.on else None
+        pieces: list[bytes] = []
+        if calls is not None:
+            calls.receiving()
+        stream = original(connection, *args, **kwargs)
+        try:
+            async for piece in stream:
+                if calls is not None:
+                    pieces.append(_as_bytes(piece))
+                yield piece
+        except BaseException as error:
+            _lost(calls, error)
+            raise
+        finally:
+            await stream.aclose()
+        _received(calls, b"".join(pieces))
+
+    hook.put(recv_streaming)
+    return hook
+
+
 def _watch_close(owner: Any) -> Hook:
     hook = Hook(owner, "close")
     original = hook.original
@@ -165,8 +225,9 @@ def _sending(connection: Any, message: Any) -> Request | None:
 
 
 @guarded
-def _received(calls: SocketCalls, message: Any) -> None:
-    calls.received(_as_bytes(message))
+def _received(calls: SocketCalls | None, message: Any) -> None:
+    if calls is not None:
+        calls.received(_as_bytes(message))
 
 
 @guarded
@@ -176,9 +237,9 @@ def _closing(connection: Any) -> None:
         calls.finish("closed")
 
 
-def _lost(calls: SocketCalls, error: BaseException) -> None:
+def _lost(calls: SocketCalls | None, error: BaseException) -> None:
     """A connection that is closed ends its responses; a wait that was too long or cancelled does not."""
-    if type(error).__name__.startswith("ConnectionClosed"):
+    if calls is not None and type(error).__name__.startswith("ConnectionClosed"):
         calls.failed(error)
 
 
