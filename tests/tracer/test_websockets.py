@@ -157,6 +157,23 @@ def test_a_response_that_the_server_begins_is_a_call(
     assert described(captured) == [answered(truth, answered_by=None, reasoning=None)]
 
 
+def test_the_input_of_a_conversation_is_not_estimated(
+    driver: Driver, sockets: SocketProvider, captured: Captured
+) -> None:
+    connection = Sockets(driver, f"{sockets.url}/v1/realtime?model=m")
+    connection.send({"type": "response.create", "response": {"metadata": {"hang_after": "2"}}})
+    for _ in range(2 + 2):
+        connection.recv()
+    connection.close()
+    (truth,) = sockets.truth(1)
+    known = {"usage": "counted", "input": None, "output": truth["sent"]}
+    assert described(captured) == [
+        answered(
+            truth, stream_end="closed", answered_by=None, finish=None, cached=None, reasoning=None, **known
+        )
+    ]
+
+
 def test_audio_is_not_counted_as_text(driver: Driver, sockets: SocketProvider, captured: Captured) -> None:
     connection = Sockets(driver, f"{sockets.url}/v1/realtime?model=m")
     connection.send({"type": "response.create", "response": {"audio": True}})

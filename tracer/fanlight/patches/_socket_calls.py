@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fanlight._guard import guarded
 from fanlight._spans import suppressed
+from fanlight.capture.formats.openai_realtime import REALTIME
 from fanlight.capture.outcome import End
 from fanlight.capture.request import Asked
 from fanlight.capture.socket_events import (
@@ -106,6 +107,8 @@ class SocketCalls:
             return None
         call = Call(self._endpoint, create.asked)
         path = self._target.partition("?")[0]
+        if self._endpoint is REALTIME:
+            data = None  # the conversation is the server's: this event is not what the model reads
         request = Request(call, self._host, self._port, path, data, clock_ns())
         call.returned(None)
         self._open.append(_Open(request, create.lane, create.event_id))

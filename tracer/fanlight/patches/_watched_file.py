@@ -6,6 +6,7 @@ urllib3, requests and botocore alike. What passes here is the body in its framin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from http.client import IncompleteRead
 from typing import Any
 
@@ -61,6 +62,9 @@ class WatchedFile:
     def peek(self, *size: Any) -> Any:
         """What comes next stays to be read; but a reader may wait here, and meet an error."""
         return self._call(self._file.peek, size)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
 
     def close(self) -> None:
         try:
