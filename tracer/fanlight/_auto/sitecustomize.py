@@ -13,15 +13,22 @@ import os
 import sys
 from _thread import get_ident  # `threading` would be a start-up cost
 
-# `http.client` is under every client of the standard library; a test holds this against what is patched.
+# Packages whose modules are patched, as they are imported first; `http.client` is under every client of the
+# standard library. A test holds this against what is patched.
 CLIENTS = (
     "openai",
+    "anthropic",
+    "groq",
+    "mistralai",
+    "cohere",
+    "google.genai",
     "httpx",
     "httpx2",
     "aiohttp",
     "requests",
     "urllib3",
     "botocore",
+    "aiobotocore",
     "websockets",
     "http.client",
 )

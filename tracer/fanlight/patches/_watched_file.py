@@ -7,7 +7,6 @@ urllib3, requests and botocore alike. What passes here is the body in its framin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from http.client import IncompleteRead
 from typing import Any
 
 from fanlight._guard import guarded
@@ -96,4 +95,11 @@ class WatchedFile:
         if framing.ended or (at_end and framing.ends_with_connection):
             request.finish("completed")
         elif at_end:
-            request.failed(IncompleteRead(b""))
+            request.failed(_broken_off())
+
+
+def _broken_off() -> BaseException:
+    """What http.client raises. It is not imported before the app has: its import switches the tracer on."""
+    from http.client import IncompleteRead
+
+    return IncompleteRead(b"")
