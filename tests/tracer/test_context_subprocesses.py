@@ -73,6 +73,42 @@ def test_a_program_without_any_set_up_is_the_actions(
     assert not {"traceparent", "tracestate", "baggage"} & set(asked.headers)
 
 
+BARE = {
+    "urllib": """
+import json, os, urllib.request
+body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "one two"}]}).encode()
+with urllib.request.urlopen(os.environ["BASE_URL"] + "/chat/completions", data=body) as answer:
+    answer.read()
+""",
+    "requests": """
+import os, requests
+body = {"model": "m", "messages": [{"role": "user", "content": "one two"}]}
+requests.post(os.environ["BASE_URL"] + "/chat/completions", json=body)
+""",
+    "aiohttp": """
+import asyncio, os, aiohttp
+body = {"model": "m", "messages": [{"role": "user", "content": "one two"}]}
+async def ask():
+    url = os.environ["BASE_URL"] + "/chat/completions"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
+        await answer.read()
+asyncio.run(ask())
+""",
+}
+
+
+@pytest.mark.parametrize("library", BARE)
+def test_a_program_with_any_http_library_is_the_actions(
+    collector: OtlpReceiver, provider: Provider, tmp_path: Path, library: str
+) -> None:
+    if library != "urllib":
+        pytest.importorskip(library)
+    url = provider.scenario()
+    run_parent(STARTS["run"], BARE[library], tmp_path, url)
+    (asked,) = provider.truth(url)
+    assert described_spans(collector.spans) == [Node("answer", below=(plain_call(asked),))]
+
+
 @pytest.mark.parametrize("set_up", ["", "import fanlight\nfanlight.instrument()\n"], ids=["none", "own"])
 def test_a_program_with_the_sdk_is_the_actions(
     collector: OtlpReceiver, provider: Provider, tmp_path: Path, set_up: str
