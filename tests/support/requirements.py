@@ -1,8 +1,25 @@
 """What a test needs from the machine: missing means skipped here, and a failure in CI."""
 
+import importlib
 import os
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+# The environment that has to have it.
+FRAMEWORKS = {
+    "agents": ".venv-frameworks",
+    "langchain": ".venv-frameworks",
+    "langgraph": ".venv-frameworks",
+    "mcp": ".venv-frameworks",
+    "pydantic_ai": ".venv-frameworks",
+    "smolagents": ".venv-frameworks",
+    "claude_agent_sdk": ".venv-frameworks",
+    "llama_index": ".venv-frameworks2",
+    "crewai": ".venv-frameworks2",
+}
 
 
 def require(present: bool, what: str) -> None:
@@ -12,3 +29,20 @@ def require(present: bool, what: str) -> None:
     if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
         pytest.fail(f"CI must have {what}, and it is missing", pytrace=False)
     pytest.skip(f"{what} is missing; `make setup` installs it")
+
+
+def framework(name: str) -> Any:
+    """An agent framework, imported; without it the whole test module is skipped.
+
+    They conflict with each other and with newer SDKs, so they live in environments of their own (`make
+    test-sdks`). In CI one that is missing from its own environment is a failure.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] != name.partition(".")[0]:
+            raise
+    environment = FRAMEWORKS[name.partition(".")[0]]
+    if Path(sys.prefix).name == environment:
+        require(False, name)
+    pytest.skip(f"{name} is in {environment}; `make test-sdks` runs its tests", allow_module_level=True)

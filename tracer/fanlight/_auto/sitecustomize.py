@@ -14,7 +14,9 @@ import sys
 from _thread import get_ident  # `threading` would be a start-up cost
 
 # `http.client` is under every client of the standard library; a test holds this against what is patched.
+# Agent frameworks by their first name: most have loaded half of themselves when they import a client.
 CLIENTS = (
+    "agents",
     "openai",
     "httpx",
     "httpx2",

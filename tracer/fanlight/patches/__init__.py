@@ -6,6 +6,7 @@
 
 Layers: `_stainless` opens calls, `_wire` and `_sends` see requests, `_streams` watches bodies, `_call` holds
 the truth of a call until its span ends. `_threads`, `_processes` and `_subprocesses` carry the action along.
+`frameworks` makes steps of the agents and tools of agent frameworks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from fanlight._guard import guarded
-from fanlight.patches import _processes, _stainless, _subprocesses, _threads, _wire
+from fanlight.patches import _processes, _stainless, _subprocesses, _threads, _wire, frameworks
 from fanlight.patches._call import end_open_calls
 from fanlight.patches._hooks import Hook
 from fanlight.patches._imports import ImportWatch
@@ -30,9 +31,12 @@ T = TypeVar("T")
 
 # What is done to a module once it is loaded.
 _PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
-    name: family.patch_module
-    for family in (_stainless, _wire, _threads, _processes, _subprocesses)
-    for name in family.MODULES
+    **{
+        name: family.patch_module
+        for family in (_stainless, _wire, _threads, _processes, _subprocesses)
+        for name in family.MODULES
+    },
+    **frameworks.PATCHES,
 }
 
 _lock = threading.RLock()

@@ -1,0 +1,17 @@
+"""Agent frameworks: their agents and tools become steps of the action, without a line from the user.
+
+One file for each; the table at its head says what becomes a step. What a framework calls a chain, node, task,
+turn, prompt or parser is none, and model calls are seen below, at the SDK and on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from fanlight.patches._hooks import Hook
+from fanlight.patches.frameworks import openai_agents
+
+PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+    name: family.patch_module for family in (openai_agents,) for name in family.MODULES
+}
