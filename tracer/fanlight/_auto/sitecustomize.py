@@ -17,6 +17,8 @@ from _thread import get_ident  # `threading` would be a start-up cost
 # Agent frameworks by their first name: most have loaded half of themselves when they import a client.
 CLIENTS = (
     "agents",
+    "langchain_core",
+    "langgraph",
     "openai",
     "httpx",
     "httpx2",
