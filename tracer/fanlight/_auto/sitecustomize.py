@@ -19,6 +19,7 @@ CLIENTS = (
     "agents",
     "langchain_core",
     "langgraph",
+    "mcp",
     "openai",
     "httpx",
     "httpx2",
