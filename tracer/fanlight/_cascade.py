@@ -68,17 +68,18 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """A place in an action: the action, and how many steps (agents, tools) lie above."""
+    """A place in an action: the action, how many steps (agents, tools) lie above, and which tool if any."""
 
     action: Action
     hop: int = 0
+    tool: str | None = None  # the name of the nearest step above, where that is a tool
 
     @property
     def action_id(self) -> str:
         return self.action.id
 
-    def below_step(self) -> Cascade:
-        return Cascade(self.action, self.hop + 1)
+    def below_step(self, tool: str | None = None) -> Cascade:
+        return Cascade(self.action, self.hop + 1, tool)
 
 
 def cascade_in(context: Context) -> Cascade | None:

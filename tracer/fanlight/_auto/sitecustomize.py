@@ -20,6 +20,7 @@ CLIENTS = (
     "langchain_core",
     "langgraph",
     "mcp",
+    "pydantic_ai",
     "openai",
     "httpx",
     "httpx2",

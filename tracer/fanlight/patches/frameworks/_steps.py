@@ -40,6 +40,12 @@ def watch(owner: Any, name: str, open_span: Callable[..., LiveSpan], note: Note 
     """
     hook = Hook(owner, name)
     original = hook.original if note is None else _noting(hook.original, note)
+    hook.put(wrap_function(original, opener(hook, open_span)))
+    return hook
+
+
+def opener(hook: Hook, open_span: Callable[..., LiveSpan]) -> Callable[..., LiveSpan]:
+    """`open_span`, which opens nothing while the hook or the tracer is off and never raises."""
 
     def opened(*args: Any, **kwargs: Any) -> LiveSpan:
         if hook.on and runtime.on and not suppressed():
@@ -47,8 +53,7 @@ def watch(owner: Any, name: str, open_span: Callable[..., LiveSpan], note: Note 
                 return open_span(*args, **kwargs)
         return inert_span()
 
-    hook.put(wrap_function(original, opened))
-    return hook
+    return opened
 
 
 def agent_step(name_of: NameOf) -> Callable[..., LiveSpan]:

@@ -217,12 +217,9 @@ def _unless_step(meta: Mapping[str, Any], tool: object) -> object:
 
 def _called_tool(_: Any, name: Any = None, *__: Any, **___: Any) -> object:
     """None where the running step is that tool: agent frameworks put the server's name before it."""
-    current = get_current_span()
-    if isinstance(current, LiveSpan) and current.role == "tool":
-        running = current.attributes.get(names.TOOL_NAME)
-        if isinstance(running, str) and running.endswith(str(name)):
-            return None
-    return name
+    cascade = cascade_in(here())
+    running = None if cascade is None else cascade.tool
+    return None if running is not None and running.endswith(str(name)) else name
 
 
 def _note_result(span: LiveSpan, result: Any) -> None:
@@ -232,4 +229,4 @@ def _note_result(span: LiveSpan, result: Any) -> None:
 
 
 def _is_error(result: Any) -> object:
-    return getattr(result, "is_error", getattr(result, "isError", False))
+    return result.is_error if hasattr(result, "is_error") else getattr(result, "isError", False)
