@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fanlight.testing import Captured
 from fanlight_schema import attributes as names
 
@@ -32,3 +34,10 @@ def assert_counted_once(captured: Captured, *, actions: int = 1) -> None:
     for step in [*captured.with_role("agent"), *captured.with_role("tool")]:
         allowed = {names.OPERATION_NAME, names.AGENT_NAME, names.TOOL_NAME}
         assert {key for key in step.attributes if key.startswith("gen_ai.")} <= allowed
+
+
+def unordered(shape: Any) -> Any:
+    """A shape, or a list of them, without the order: for what runs in threads beside each other."""
+    if isinstance(shape, list):
+        return sorted((unordered(one) for one in shape), key=str)
+    return (shape[0], unordered(shape[1])) if isinstance(shape, tuple) else shape

@@ -15,6 +15,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _CALL = re.compile(r"\[\[(\w+) (\{.*?\})\]\]")
+_TOLD = re.compile(r"""['"]name['"]: ['"](\w+)""")  # where a framework tells of earlier calls in words
 _ids = itertools.count(1)
 
 
@@ -79,6 +80,8 @@ def _called(message: Json) -> Iterator[str]:
         yield message["name"]
     for call in message.get("tool_calls") or []:
         yield call["function"]["name"]
+    if message.get("role") == "assistant":
+        yield from _TOLD.findall(_text(message))
 
 
 def _text(message: Json) -> str:

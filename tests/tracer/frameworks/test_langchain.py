@@ -10,7 +10,7 @@ import pytest
 import fanlight
 from fanlight.testing import Captured
 from fanlight_schema import attributes as names
-from framework_runs import SEARCH, TWO_TOOLS, assert_counted_once, errors, shapes, turns
+from framework_runs import SEARCH, TWO_TOOLS, assert_counted_once, errors, shapes, turns, unordered
 from mock_provider import Provider
 from requirements import framework
 
@@ -61,17 +61,6 @@ def planner(model: Any, prompt: str = TWO_TOOLS, name: str | None = "planner", *
 RUN = ("invoke_agent planner", turns("execute_tool search", "execute_tool broken"))
 
 
-def same(found: object, expected: object) -> bool:
-    """Parallel tools run in threads: their order is open."""
-    return _sorted(found) == _sorted(expected)
-
-
-def _sorted(shape: Any) -> Any:
-    if isinstance(shape, list):
-        return sorted((_sorted(one) for one in shape), key=str)
-    return (shape[0], _sorted(shape[1])) if isinstance(shape, tuple) else shape
-
-
 @pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke", "astream", "astream_events", "batch"])
 async def test_every_way_to_run_an_agent_is_one_cascade(captured: Captured, model: Any, how: str) -> None:
     agent = planner(model)
@@ -87,7 +76,7 @@ async def test_every_way_to_run_an_agent_is_one_cascade(captured: Captured, mode
         assert [part async for part in agent.astream(GO, stream_mode="messages")]
     else:
         assert [event async for event in agent.astream_events(GO)]
-    assert same(shapes(captured), [RUN])
+    assert unordered(shapes(captured)) == unordered([RUN])
     assert errors(captured) == {"execute_tool broken": "langchain_core.tools.base.ToolException"}
     assert_counted_once(captured)
 
@@ -110,7 +99,7 @@ async def test_an_async_graph_is_one_cascade_with_its_agents_below(captured: Cap
     builder.add_edge(graphs.START, "research")
     await builder.compile(name="crew").ainvoke(GO)
     below = ["chat m", ("invoke_agent research", RUN[1])]
-    assert same(shapes(captured), [("invoke_agent crew", below)])
+    assert unordered(shapes(captured)) == unordered([("invoke_agent crew", below)])
     assert_counted_once(captured)
 
 
@@ -118,7 +107,7 @@ async def test_agents_beside_each_other_keep_apart(captured: Captured, model: An
     with fanlight.action("answer"):
         await asyncio.gather(*(planner(model, name=name).ainvoke(GO) for name in "abc"))
     below = [(f"invoke_agent {name}", RUN[1]) for name in "abc"]
-    assert same(shapes(captured), [("answer", below)])
+    assert unordered(shapes(captured)) == unordered([("answer", below)])
     assert_counted_once(captured)
 
 
@@ -146,7 +135,7 @@ async def test_an_agent_that_a_tool_runs_is_below_it(
         else:
             boss.invoke(GO)
     below = ("execute_tool ask_helper", [("invoke_agent helper", RUN[1])])
-    assert same(shapes(captured), [("answer", [("invoke_agent boss", turns(below))])])
+    assert unordered(shapes(captured)) == unordered([("answer", [("invoke_agent boss", turns(below))])])
     assert {span.attributes[names.HOP] for span in captured.with_role("call")} == {1, 3}
 
 

@@ -21,6 +21,7 @@ CLIENTS = (
     "langgraph",
     "mcp",
     "pydantic_ai",
+    "smolagents",
     "openai",
     "httpx",
     "httpx2",
