@@ -19,6 +19,7 @@ CLIENTS = (
     "agents",
     "langchain_core",
     "langgraph",
+    "llama_index",
     "mcp",
     "pydantic_ai",
     "smolagents",
