@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def framework(name: str) -> Any:
     test-sdks`). In CI one that is missing from its own environment is a failure.
     """
     try:
-        return importlib.import_module(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it says while it loads is its makers' to hear
+            return importlib.import_module(name)
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] != name.partition(".")[0]:
             raise

@@ -85,7 +85,7 @@ def _end_open_calls_at_exit() -> None:
     atexit.register(end_open_calls)
 
 
-def _patch(module: ModuleType) -> None:
+def _patch(name: str, module: ModuleType) -> None:
     with _lock:
         if _watch is not None:
-            _hooks.extend(_PATCHES[module.__name__](module))
+            _hooks.extend(_PATCHES[name](module))

@@ -10,10 +10,19 @@ from collections.abc import Callable
 from types import ModuleType
 
 from fanlight.patches._hooks import Hook
-from fanlight.patches.frameworks import langchain, llama_index, mcp, openai_agents, pydantic_ai, smolagents
+from fanlight.patches.frameworks import (
+    crewai,
+    langchain,
+    llama_index,
+    mcp,
+    openai_agents,
+    pydantic_ai,
+    smolagents,
+)
 
-_FAMILIES = (openai_agents, langchain, mcp, pydantic_ai, llama_index, smolagents)
+_FAMILIES = (openai_agents, langchain, mcp, pydantic_ai, llama_index, crewai, smolagents)
 
+# What is done to a module once it is loaded.
 PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
-    name: family.patch_module for family in _FAMILIES for name in family.MODULES
+    name: patch for family in _FAMILIES for name, patch in family.PATCHES.items()
 }

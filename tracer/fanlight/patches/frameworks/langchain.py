@@ -15,6 +15,7 @@ made current for what follows.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -22,15 +23,15 @@ from fanlight._current import not_failures
 from fanlight.patches._hooks import Hook
 from fanlight.patches.frameworks._steps import agent_step, tool_step, watch, watch_handled_errors
 
-MODULES = ("langchain_core.tools.base", "langgraph.pregel.main")
 _UNNAMED = "LangGraph"  # what LangGraph calls a graph without a name
 
 
-def patch_module(module: ModuleType) -> list[Hook]:
-    """Watch every tool, or every graph."""
-    if module.__name__ == "langgraph.pregel.main":
-        not_failures(sys.modules["langgraph.errors"].GraphBubbleUp)  # interrupts, commands to the parent
-        return [watch(module.Pregel, name, agent_step(_graph_name)) for name in ("stream", "astream")]
+def _patch_graphs(module: ModuleType) -> list[Hook]:
+    not_failures(sys.modules["langgraph.errors"].GraphBubbleUp)  # interrupts, commands to the parent
+    return [watch(module.Pregel, name, agent_step(_graph_name)) for name in ("stream", "astream")]
+
+
+def _patch_tools(module: ModuleType) -> list[Hook]:
     return [
         *(watch(module.BaseTool, name, tool_step(_tool_name)) for name in ("run", "arun")),
         *(
@@ -39,6 +40,12 @@ def patch_module(module: ModuleType) -> list[Hook]:
             if hasattr(module, name)
         ),
     ]
+
+
+PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+    "langgraph.pregel.main": _patch_graphs,
+    "langchain_core.tools.base": _patch_tools,
+}
 
 
 def _tool_name(tool: Any, *_: Any, **__: Any) -> object:

@@ -29,11 +29,6 @@ from fanlight._steps import open_agent
 from fanlight.patches._hooks import Hook
 from fanlight.patches.frameworks._steps import OTHER_ERROR, agent_step, opener, step_name, tool_step, watch
 
-MODULES = (
-    "llama_index.core.agent.workflow.base_agent",
-    "llama_index.core.agent.workflow.multi_agent_workflow",
-    "llama_index.core.tools.calling",
-)
 _TEAM = create_key("fanlight.llama_index.team")
 _HAND_OFF = "handoff"
 
@@ -58,15 +53,18 @@ class _Team:
             self.span = None
 
 
-def patch_module(module: ModuleType) -> list[Hook]:
-    """Watch single agents, workflows of several, or calls of tools that a model chose outside any."""
-    if module.__name__ == "llama_index.core.tools.calling":
-        names = ("call_tool", "acall_tool")
-        return [watch(module, name, tool_step(_chosen_tool), _note_result) for name in names]
-    if module.__name__.endswith("base_agent"):
-        _know_waiting(module)
-        owner = module.BaseWorkflowAgent
-        return [_watch_runs(owner, lambda agent: agent.name, None), _watch_tools(owner)]
+def _patch_chosen_tools(module: ModuleType) -> list[Hook]:
+    names = ("call_tool", "acall_tool")
+    return [watch(module, name, tool_step(_chosen_tool), _note_result) for name in names]
+
+
+def _patch_agents(module: ModuleType) -> list[Hook]:
+    _know_waiting(module)
+    owner = module.BaseWorkflowAgent
+    return [_watch_runs(owner, lambda agent: agent.name, None), _watch_tools(owner)]
+
+
+def _patch_teams(module: ModuleType) -> list[Hook]:
     owner = module.AgentWorkflow
     return [
         _watch_runs(owner, lambda workflow: type(workflow).__name__, _Team),
@@ -74,6 +72,13 @@ def patch_module(module: ModuleType) -> list[Hook]:
         _watch_tools(owner),
         _watch_turns(owner, "_call_tool"),
     ]
+
+
+PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+    "llama_index.core.agent.workflow.base_agent": _patch_agents,
+    "llama_index.core.agent.workflow.multi_agent_workflow": _patch_teams,
+    "llama_index.core.tools.calling": _patch_chosen_tools,
+}
 
 
 @guarded

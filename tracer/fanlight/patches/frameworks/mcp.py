@@ -34,24 +34,11 @@ from fanlight.patches._hooks import Hook
 from fanlight.patches.frameworks._steps import tool_step, watch
 from fanlight_schema import attributes as names
 
-MODULES = (
-    "mcp.client.session",
-    "mcp.shared.session",
-    "mcp.shared.jsonrpc_dispatcher",
-    "mcp.server.lowlevel.server",
-    "mcp.server.runner",
-    "mcp.server._otel",
-)
 TOOL_ERROR = "tool_error"  # error.type of a result with isError, by OpenTelemetry's conventions for MCP
 _PRIVATE = frozenset({names.USER_ID, names.SESSION_ID, names.ACTION_NAME})
 
 # What came with a request: its `_meta` and, of a tools/call, the name of the tool.
 Asked = tuple[Mapping[str, Any], object]
-
-
-def patch_module(module: ModuleType) -> list[Hook]:
-    """Watch clients, servers, or what both send with."""
-    return _PATCHES[module.__name__](module)
 
 
 def _patch_client(module: ModuleType) -> list[Hook]:
@@ -125,7 +112,7 @@ def _patch_server_spans(module: ModuleType) -> list[Hook]:
     return [hook]
 
 
-_PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
     "mcp.client.session": _patch_client,
     "mcp.shared.session": _patch_sessions_v1,
     "mcp.shared.jsonrpc_dispatcher": _patch_dispatcher,

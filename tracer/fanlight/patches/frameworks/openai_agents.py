@@ -31,7 +31,6 @@ from fanlight._steps import open_agent, open_tool
 from fanlight.patches._hooks import Hook
 from fanlight.patches.frameworks._steps import OTHER_ERROR, one_action, step_name
 
-MODULES = ("agents.tracing.spans", "agents.tracing.traces")
 _ENTERED = "_fanlight"
 _OPENERS: dict[str, Callable[[str], LiveSpan]] = {"agent": open_agent, "function": open_tool}
 
@@ -52,12 +51,20 @@ class _Entered:
         return None if error is self.error_before else error
 
 
-def patch_module(module: ModuleType) -> list[Hook]:
-    """Watch the SDK's spans, or its traces, those included that it does not record."""
-    if module.__name__ == "agents.tracing.spans":
-        owners = _owners(module, "SpanImpl", "NoOpSpan")
-        return [*_watch_ends(owners, _enter_span), *(_watch_error(owner) for owner in owners)]
+def _patch_spans(module: ModuleType) -> list[Hook]:
+    """Watch the SDK's spans, those included that it does not record."""
+    owners = _owners(module, "SpanImpl", "NoOpSpan")
+    return [*_watch_ends(owners, _enter_span), *(_watch_error(owner) for owner in owners)]
+
+
+def _patch_traces(module: ModuleType) -> list[Hook]:
     return _watch_ends(_owners(module, "TraceImpl", "NoOpTrace", "ReattachedTrace"), _enter_trace)
+
+
+PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+    "agents.tracing.spans": _patch_spans,
+    "agents.tracing.traces": _patch_traces,
+}
 
 
 def _owners(module: ModuleType, *names: str) -> list[Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any
@@ -24,18 +24,24 @@ from fanlight._current import detach, finish, not_failures
 from fanlight.patches._hooks import Hook
 from fanlight.patches.frameworks._steps import agent_step, opener, tool_step, watch
 
-MODULES = ("pydantic_ai.agent", "pydantic_ai.tool_manager")
 _CONTROL_FLOW = ("CallDeferred", "ApprovalRequired", "SkipToolExecution")
 _NOT_EXECUTED = ("output", "external")
 
 
-def patch_module(module: ModuleType) -> list[Hook]:
-    """Watch every agent, or every tool."""
-    if module.__name__ == "pydantic_ai.agent":
-        return [_watch_runs(module.Agent)]
+def _patch_agents(module: ModuleType) -> list[Hook]:
+    return [_watch_runs(module.Agent)]
+
+
+def _patch_tools(module: ModuleType) -> list[Hook]:
     exceptions = sys.modules["pydantic_ai.exceptions"]
     not_failures(*(getattr(exceptions, name) for name in _CONTROL_FLOW if hasattr(exceptions, name)))
     return [watch(module.ToolManager, "execute_tool_call", tool_step(_tool_name))]
+
+
+PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+    "pydantic_ai.agent": _patch_agents,
+    "pydantic_ai.tool_manager": _patch_tools,
+}
 
 
 def _watch_runs(owner: Any) -> Hook:

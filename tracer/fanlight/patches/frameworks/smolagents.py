@@ -11,24 +11,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from fanlight.patches._hooks import Hook
 from fanlight.patches.frameworks._steps import agent_step, tool_step, watch
 
-MODULES = ("smolagents.agents", "smolagents.tools")
 _FINAL = "final_answer"
 
 
-def patch_module(module: ModuleType) -> list[Hook]:
-    """Watch every agent, or every tool."""
-    if module.__name__ == "smolagents.agents":
-        return [watch(module.MultiStepAgent, "_run_stream", agent_step(_agent_name))]
+def _patch_agents(module: ModuleType) -> list[Hook]:
+    return [watch(module.MultiStepAgent, "_run_stream", agent_step(_agent_name))]
+
+
+def _patch_tools(module: ModuleType) -> list[Hook]:
     owners = [module.Tool]
     if "__call__" in vars(getattr(module, "PipelineTool", object)):
         owners.append(module.PipelineTool)
     return [watch(owner, "__call__", tool_step(_tool_name)) for owner in owners]
+
+
+PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+    "smolagents.agents": _patch_agents,
+    "smolagents.tools": _patch_tools,
+}
 
 
 def _agent_name(agent: Any, *_: Any, **__: Any) -> object:
