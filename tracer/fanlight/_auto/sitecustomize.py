@@ -17,6 +17,7 @@ from _thread import get_ident  # `threading` would be a start-up cost
 # Agent frameworks by their first name: most have loaded half of themselves when they import a client.
 CLIENTS = (
     "agents",
+    "claude_agent_sdk",
     "crewai",
     "langchain_core",
     "langgraph",

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from fanlight.patches._hooks import Hook
 from fanlight.patches.frameworks import (
+    claude_agent,
     crewai,
     langchain,
     llama_index,
@@ -20,7 +21,7 @@ from fanlight.patches.frameworks import (
     smolagents,
 )
 
-_FAMILIES = (openai_agents, langchain, mcp, pydantic_ai, llama_index, crewai, smolagents)
+_FAMILIES = (openai_agents, langchain, mcp, pydantic_ai, llama_index, crewai, smolagents, claude_agent)
 
 # What is done to a module once it is loaded.
 PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {

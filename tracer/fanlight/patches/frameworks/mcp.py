@@ -77,7 +77,7 @@ def _patch_dispatcher(module: ModuleType) -> list[Hook]:
     def inject_trace_context(meta: dict[str, Any]) -> None:
         original(meta)
         if hook.on and runtime.on:
-            _add_carrier(meta)
+            add_carrier(meta, here())
 
     hook.put(inject_trace_context)
     return [hook]
@@ -123,8 +123,8 @@ PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
 
 
 @guarded
-def _add_carrier(meta: dict[str, Any]) -> None:
-    context = here()
+def add_carrier(meta: dict[str, Any], context: Context) -> None:
+    """Have a request's `_meta` name this place in an action."""
     for name, value in headers_of(context).items():
         if name != "baggage":
             meta.setdefault(name, value)
@@ -144,7 +144,7 @@ def _with_carrier(request: Any) -> Any:
         return request
     given = {} if params.meta is None else params.meta.model_dump(by_alias=True, exclude_none=True)
     meta = dict(given)
-    _add_carrier(meta)
+    add_carrier(meta, here())
     if meta == given:
         return request
     kind: Any = next(vars(base)["Meta"] for base in type(params).__mro__ if "Meta" in vars(base))
