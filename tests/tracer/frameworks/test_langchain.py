@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypedDict
 
 import pytest
@@ -46,10 +46,13 @@ class Broken(tools.BaseTool):  # type: ignore[misc,name-defined]  # only where t
 
 
 @pytest.fixture(params=["chat", "responses"])
-def model(request: pytest.FixtureRequest, provider: Provider) -> Any:
-    return langchain_openai.ChatOpenAI(
+async def model(request: pytest.FixtureRequest, provider: Provider) -> AsyncIterator[Any]:
+    made = langchain_openai.ChatOpenAI(
         model="m", base_url=provider.scenario(), api_key="k", use_responses_api=request.param == "responses"
     )
+    yield made
+    made.root_client.close()
+    await made.root_async_client.close()
 
 
 def planner(model: Any, prompt: str = TWO_TOOLS, name: str | None = "planner", **more: Any) -> Any:

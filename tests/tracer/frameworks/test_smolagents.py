@@ -1,6 +1,7 @@
 """smolagents: whole cascades of real agents against the mock provider."""
 
 import contextlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -50,8 +51,10 @@ def broken(query: str) -> str:
 
 
 @pytest.fixture
-def model(provider: Provider) -> Any:
-    return smolagents.OpenAIModel(model_id="m", api_base=provider.scenario(), api_key="k")
+def model(provider: Provider) -> Iterator[Any]:
+    made = smolagents.OpenAIModel(model_id="m", api_base=provider.scenario(), api_key="k")
+    yield made
+    made.client.close()
 
 
 def planner(model: Any, prompt: str, name: str | None = "planner", **more: Any) -> Any:
@@ -98,6 +101,7 @@ def test_code_calls_tools(captured: Captured, provider: Provider) -> None:
     agent = smolagents.CodeAgent([search], model, name="coder", verbosity_level=0)
     with fanlight.action("answer"):
         assert agent.run("go") == "found"
+    model.client.close()
     assert shapes(captured) == [("answer", [("invoke_agent coder", ["chat m", "execute_tool search"])])]
 
 
