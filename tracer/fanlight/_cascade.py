@@ -68,18 +68,18 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """A place in an action: the action, how many steps (agents, tools) lie above, and which tool if any."""
+    """A place in an action: the action, how many steps (agents, tools) lie above, and the nearest of them."""
 
     action: Action
     hop: int = 0
-    tool: str | None = None  # the name of the nearest step above, where that is a tool
+    step: str | None = None  # the name of that step's span; None where it is in another process
 
     @property
     def action_id(self) -> str:
         return self.action.id
 
-    def below_step(self, tool: str | None = None) -> Cascade:
-        return Cascade(self.action, self.hop + 1, tool)
+    def below_step(self, step: str) -> Cascade:
+        return Cascade(self.action, self.hop + 1, step)
 
 
 def cascade_in(context: Context) -> Cascade | None:

@@ -91,10 +91,7 @@ class LiveSpan(trace.Span):
         """The context in which this span is the current one; the parent's where the span is inert."""
         if self.inert or self.cascade is None:
             return self.parent_context
-        below = self.cascade
-        if self.role in STEP_ROLES:
-            tool = self.attributes.get(names.TOOL_NAME) if self.role == "tool" else None
-            below = below.below_step(None if tool is None else str(tool))
+        below = self.cascade.below_step(self.name) if self.role in STEP_ROLES else self.cascade
         # Not kept: a span that held a context that holds the span would outlive its last user.
         return with_cascade(below, set_span_in_context(self, self.parent_context))
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import openai
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 import fanlight
 from fanlight.testing import Captured
 from fanlight_schema import attributes as names
 from framework_runs import SEARCH, TWO_TOOLS, assert_counted_once, errors, shapes, turns
 from mock_provider import Provider
+from otlp_receiver import OtlpReceiver, attributes_of
 from requirements import framework
 
 pydantic_ai = framework("pydantic_ai")
@@ -188,6 +190,21 @@ async def test_a_tool_of_an_mcp_server_is_one_step(
     await agent.run("go")
     below = turns(("execute_tool search", ["chat m"]), "execute_tool broken")
     assert shapes(captured) == [("invoke_agent planner", below)]
+
+
+async def test_steps_that_the_framework_traces_itself_count_once(collector: OtlpReceiver, model: Any) -> None:
+    app = TracerProvider()
+    settings = framework("pydantic_ai.models.instrumented").InstrumentationSettings(tracer_provider=app)
+    fanlight.instrument(tracer_provider=app)
+    with fanlight.action("answer"):
+        agent = planner(model)
+        agent.instrument = settings
+        await agent.run("go")
+    await asyncio.to_thread(fanlight.flush)
+    said = [(span.name, attributes_of(span).get(names.OPERATION_NAME)) for span in collector.spans]
+    steps = [name for name, operation in said if operation in ("invoke_agent", "execute_tool")]
+    assert sorted(steps) == ["execute_tool broken", "execute_tool search", "invoke_agent planner"]
+    assert len(said) > len({name for name, _ in said})  # the framework's own spans are there, too
 
 
 async def test_nothing_is_left_of_the_hooks(captured: Captured, model: Any) -> None:

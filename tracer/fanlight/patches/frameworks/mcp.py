@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +26,7 @@ from opentelemetry.trace import get_current_span
 
 from fanlight._baggage import format_baggage, members_of
 from fanlight._carrier import context_of, headers_of
-from fanlight._cascade import cascade_in, here
+from fanlight._cascade import cascade_in, here, with_cascade
 from fanlight._current import detach
 from fanlight._guard import guarded
 from fanlight._runtime import runtime
@@ -173,8 +174,14 @@ def _resume(owner: Any, name: str, read: Callable[..., Asked]) -> Hook:
 
 @guarded
 def _place(read: Callable[..., Asked], args: Any, kwargs: Any) -> Context | None:
-    meta, _ = read(*args, **kwargs)
-    return context_of(meta, get_current()) if "traceparent" in meta and not suppressed() else None
+    meta, tool = read(*args, **kwargs)
+    if "traceparent" not in meta or suppressed():
+        return None
+    context = context_of(meta, get_current())
+    cascade = cascade_in(context)
+    if tool is None or cascade is None or not _from_fanlight(meta):
+        return context
+    return with_cascade(replace(cascade, step=f"execute_tool {tool}"), context)  # which the client has
 
 
 def _asked(_: Any, __: Any, method: str, params: Any = None) -> Asked:
@@ -198,15 +205,18 @@ def _served_tool_v1(*args: Any, **kwargs: Any) -> object:
 
 
 def _unless_step(meta: Mapping[str, Any], tool: object) -> object:
-    from_fanlight = names.ACTION_ID in str(meta.get("baggage"))
-    return None if tool is None or from_fanlight else _called_tool(None, tool)
+    return None if tool is None or _from_fanlight(meta) else _called_tool(None, tool)
+
+
+def _from_fanlight(meta: Mapping[str, Any]) -> bool:
+    return names.ACTION_ID in str(meta.get("baggage"))
 
 
 def _called_tool(_: Any, name: Any = None, *__: Any, **___: Any) -> object:
     """None where the running step is that tool: agent frameworks put the server's name before it."""
     cascade = cascade_in(here())
-    running = None if cascade is None else cascade.tool
-    return None if running is not None and running.endswith(str(name)) else name
+    step = "" if cascade is None else cascade.step or ""
+    return None if step.startswith("execute_tool ") and step.endswith(str(name)) else name
 
 
 def _note_result(span: LiveSpan, result: Any) -> None:
