@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-# The environment that has to have it.
+# The environments that have to have it.
 FRAMEWORKS = {
-    "agents": ".venv-frameworks",
-    "langchain": ".venv-frameworks",
-    "langgraph": ".venv-frameworks",
-    "mcp": ".venv-frameworks",
-    "pydantic_ai": ".venv-frameworks",
-    "smolagents": ".venv-frameworks",
-    "claude_agent_sdk": ".venv-frameworks",
-    "llama_index": ".venv-frameworks2",
-    "crewai": ".venv-frameworks2",
+    "agents": (".venv-frameworks",),
+    "langchain": (".venv-frameworks",),
+    "langgraph": (".venv-frameworks",),
+    "mcp": (".venv-frameworks", ".venv-frameworks2"),
+    "pydantic_ai": (".venv-frameworks",),
+    "smolagents": (".venv-frameworks",),
+    "claude_agent_sdk": (".venv-frameworks",),
+    "llama_index": (".venv-frameworks2",),
+    "crewai": (".venv-frameworks2",),
 }
 
 
@@ -45,7 +45,8 @@ def framework(name: str) -> Any:
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] != name.partition(".")[0]:
             raise
-    environment = FRAMEWORKS[name.partition(".")[0]]
-    if Path(sys.prefix).name == environment:
+    environments = FRAMEWORKS[name.partition(".")[0]]
+    if Path(sys.prefix).name in environments:
         require(False, name)
-    pytest.skip(f"{name} is in {environment}; `make test-sdks` runs its tests", allow_module_level=True)
+    where = " and ".join(environments)
+    pytest.skip(f"{name} is in {where}; `make test-sdks` runs its tests", allow_module_level=True)

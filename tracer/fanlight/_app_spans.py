@@ -70,7 +70,7 @@ class AppSpans(SpanProcessor):
         with _guard:
             cascade = cascade_in(get_current() if parent_context is None else parent_context)
             if cascade is not None and cascade.step is not None and _tells_of(span, cascade.step):
-                self._told_again[span.context.span_id] = True
+                self._told_again[span.get_span_context().span_id] = True
                 if len(self._told_again) > MAX_TOLD_AGAIN:
                     self._told_again.popitem(last=False)
 

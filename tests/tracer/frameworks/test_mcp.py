@@ -17,7 +17,6 @@ import fanlight
 from fanlight.testing import Captured
 from fanlight_schema import attributes as names
 from framework_runs import errors, shapes
-from mcp_server import make_server
 from mock_provider import Provider
 from otlp_receiver import OtlpReceiver, attributes_of
 from process_trees import described_spans, traces_of_actions
@@ -26,6 +25,8 @@ from requirements import framework
 mcp = framework("mcp")
 stdio = framework("mcp.client.stdio")
 http = framework("mcp.client.streamable_http")
+
+from mcp_server import make_server  # noqa: E402  (it imports the framework)
 
 SERVER = str(Path(__file__).parents[2] / "support" / "mcp_server.py")
 

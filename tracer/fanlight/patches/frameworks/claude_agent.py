@@ -240,11 +240,11 @@ def _watch_asking(owner: Any, name: str) -> Hook:
     original = hook.original
 
     @functools.wraps(original)
-    async def ask(client: Any, prompt: Any = None, *args: Any, **kwargs: Any) -> Any:
+    async def ask(client: Any, *args: Any, **kwargs: Any) -> Any:
         if name == "query" and hook.on:
             _begin(client)
-        result = await original(client, prompt, *args, **kwargs)
-        if name == "connect" and prompt is not None and hook.on:
+        result = await original(client, *args, **kwargs)
+        if name == "connect" and hook.on and (args or kwargs.get("prompt")):
             _begin(client)
         return result
 

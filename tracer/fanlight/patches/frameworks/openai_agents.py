@@ -83,7 +83,7 @@ def _watch_start(owner: Any, enter: Callable[[Any], object]) -> Hook:
     @functools.wraps(original)
     def start(thing: Any, mark_as_current: bool = False) -> Any:
         result = original(thing, mark_as_current)
-        if mark_as_current and hook.on and runtime.on and _ENTERED not in vars(thing):
+        if mark_as_current and hook.on and runtime.on and not suppressed():
             enter(thing)
         return result
 
@@ -120,14 +120,14 @@ def _watch_error(owner: Any) -> Hook:
 @guarded
 def _enter_span(span: Any) -> None:
     open_span = _OPENERS.get(span.span_data.type)
-    if open_span is not None and not suppressed():
+    if open_span is not None and _ENTERED not in vars(span):
         opened = open_span(step_name(span.span_data.name))
         vars(span)[_ENTERED] = _Entered(opened, attach(opened.context))
 
 
 @guarded
 def _enter_trace(trace: Any) -> None:
-    if not suppressed():
+    if _ENTERED not in vars(trace):
         vars(trace)[_ENTERED] = _Entered(None, attach(one_action()))
 
 
