@@ -3,10 +3,12 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import requirements
 from fanlight.patches import frameworks
 
 LOADED = """
@@ -28,3 +30,15 @@ def test_a_framework_that_is_not_loaded_costs_no_import() -> None:
 
 def test_an_apps_own_package_called_agents_is_left_alone() -> None:
     assert frameworks.PATCHES["agents.tracing.spans"](ModuleType("agents.tracing.spans")) == []
+
+
+@pytest.mark.parametrize(
+    ("ci", "ends"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)], ids=["ci", "elsewhere"]
+)
+def test_a_framework_that_its_environment_lacks_is_a_failure_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, ends: type[BaseException]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setitem(requirements.FRAMEWORKS, "no_such_framework", (Path(sys.prefix).name,))
+    with pytest.raises(ends, match="no_such_framework"):
+        requirements.framework("no_such_framework.agents")
