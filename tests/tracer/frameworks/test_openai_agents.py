@@ -99,11 +99,14 @@ async def test_agents_that_hand_off_are_beside_each_other_in_one_action(
 async def test_what_the_app_puts_into_one_trace_is_one_action(captured: Captured, model: Any) -> None:
     agent = agents.Agent(name="a", model=model)
     with agents.trace("both"):
+        handed_on = fanlight.carrier()
         await agents.Runner.run(agent, "go")
         await agents.Runner.run(agent, "on")
     await agents.Runner.run(agent, "apart")
     assert shapes(captured) == [("invoke_agent a", ["chat m"])] * 3
     assert_counted_once(captured, actions=2)
+    first = captured.spans[0].attributes[names.ACTION_ID]
+    assert f"fanlight.action.id={first}" in handed_on["baggage"]  # what is started before the first span
 
 
 async def test_an_agent_as_a_tool_is_below_that_tool(captured: Captured, model: Any) -> None:

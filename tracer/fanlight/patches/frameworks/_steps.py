@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import get_current_span
 
-from fanlight._cascade import Action, Cascade, cascade_in, here, with_cascade
+from fanlight._cascade import Action, Cascade, cascade_in, here, remember, with_cascade
 from fanlight._functions import wrap_function
 from fanlight._guard import guard, guarded
 from fanlight._runtime import runtime
@@ -130,4 +131,5 @@ def one_action(context: Context | None = None) -> Context:
     place = here()
     if cascade_in(place) is not None or get_current_span(place).get_span_context().is_valid:
         return context
-    return with_cascade(Cascade(Action("", source="inferred")), context)
+    action = remember(Action(secrets.token_hex(16), source="inferred"))  # known before its first span
+    return with_cascade(Cascade(action), context)
