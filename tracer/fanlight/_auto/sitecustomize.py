@@ -14,8 +14,18 @@ import sys
 from _thread import get_ident  # `threading` would be a start-up cost
 
 # Packages whose modules are patched, as they are imported first; `http.client` is under every client of the
-# standard library. A test holds this against what is patched.
+# standard library. A test holds this against what is patched. Agent frameworks stand with their first name:
+# most have loaded half of themselves when they import a client.
 CLIENTS = (
+    "agents",
+    "claude_agent_sdk",
+    "crewai",
+    "langchain_core",
+    "langgraph",
+    "llama_index",
+    "mcp",
+    "pydantic_ai",
+    "smolagents",
     "openai",
     "anthropic",
     "groq",

@@ -6,7 +6,8 @@
 
 Layers: `_operations` opens calls (where, the module of each SDK's family says); `_httpx`, `_urllib3` and the
 like see requests and tell `_sends` of them; `_call` holds the truth of a call until its span ends.
-`_threads`, `_processes` and `_subprocesses` carry the action along.
+`_threads`, `_processes` and `_subprocesses` carry the action along. `frameworks` makes steps of the agents
+and tools of agent frameworks.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from fanlight.patches import (
     _threads,
     _urllib3,
     _websockets,
+    frameworks,
 )
 from fanlight.patches._call import end_open_calls
 from fanlight.patches._hooks import Hook
@@ -49,9 +51,12 @@ _TRANSPORTS = (_httpx, _http_client, _urllib3, _aiohttp, _websockets)
 
 # What is done to a module once it is loaded.
 _PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
-    name: family.patch_module
-    for family in (*_SDKS, *_TRANSPORTS, _threads, _processes, _subprocesses)
-    for name in family.MODULES
+    **{
+        name: family.patch_module
+        for family in (*_SDKS, *_TRANSPORTS, _threads, _processes, _subprocesses)
+        for name in family.MODULES
+    },
+    **frameworks.PATCHES,
 }
 
 _lock = threading.RLock()
@@ -101,7 +106,7 @@ def _end_open_calls_at_exit() -> None:
     atexit.register(end_open_calls)
 
 
-def _patch(module: ModuleType) -> None:
+def _patch(name: str, module: ModuleType) -> None:
     with _lock:
         if _watch is not None:
-            _hooks.extend(_PATCHES[module.__name__](module))
+            _hooks.extend(_PATCHES[name](module))

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from fanlight._guard import guarded
 
-OnImport = Callable[[ModuleType], None]
+OnImport = Callable[[str, ModuleType], None]  # what was imported; a module's own `__name__` may be another's
 
 
 class ImportWatch(importlib.abc.MetaPathFinder):
@@ -26,7 +26,7 @@ class ImportWatch(importlib.abc.MetaPathFinder):
         for name in self._names:
             module = sys.modules.get(name)
             if module is not None and not _still_loading(module):
-                self._on_import(module)
+                self._on_import(name, module)
 
     def remove(self) -> None:
         """Stop watching."""
@@ -44,13 +44,13 @@ class ImportWatch(importlib.abc.MetaPathFinder):
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    _announce(spec.loader, self._on_import)
+                    _announce(spec.loader, fullname, self._on_import)
                 return spec
         return None
 
 
 @guarded
-def _announce(loader: object, on_import: Callable[[ModuleType], object]) -> None:
+def _announce(loader: object, name: str, on_import: Callable[[str, ModuleType], object]) -> None:
     """Have this one loader tell when it has executed its module. It keeps its type: others look at it."""
     original = getattr(loader, "exec_module", None)
     if original is None:
@@ -59,7 +59,7 @@ def _announce(loader: object, on_import: Callable[[ModuleType], object]) -> None
     def exec_module(module: ModuleType) -> None:
         vars(loader).pop("exec_module", None)
         original(module)
-        on_import(module)
+        on_import(name, module)
 
     vars(loader)["exec_module"] = exec_module
 
