@@ -15,7 +15,7 @@ from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from fanlight._baggage import OWN_KEYS, cascade_from_members, format_baggage, members_of, parse_baggage
-from fanlight._cascade import cascade_in, here, with_cascade
+from fanlight._cascade import cascade_in, entry_in, here, with_cascade
 from fanlight._current import detach
 from fanlight._guard import guard
 
@@ -35,6 +35,9 @@ def headers_of(context: Context) -> dict[str, str]:
     """The same for a context that need not be the current one."""
     headers: dict[str, str] = {}
     with guard("carrier.write"):
+        entry = entry_in(context)
+        if entry is not None:
+            context = entry.announce(context)
         _TRACE_CONTEXT.inject(headers, context)
         cascade = cascade_in(context)
         members = [] if cascade is None else members_of(cascade)

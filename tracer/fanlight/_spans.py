@@ -226,13 +226,15 @@ def inert_span() -> LiveSpan:
 
 
 def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
-    parent = trace.get_current_span(context).get_span_context()
-    span.parent = parent if parent.is_valid else None
     if cascade is None:
         cascade = cascade_in(context)
+        if cascade is not None and cascade.entry is not None:
+            context = span.parent_context = cascade.entry.above(context)
+    parent = trace.get_current_span(context).get_span_context()
+    span.parent = parent if parent.is_valid else None
     span.attributes[names.ROLE] = span.role
     span.attributes[names.HOP] = 0 if cascade is None else cascade.hop
-    span.span_context = start_twin(span, context) or _new_span_context(span.parent)
+    span.span_context = start_twin(span, context) or _new_span_context(span.parent, cascade)
     trace_id = trace.format_trace_id(span.span_context.trace_id)
     if cascade is None:
         cascade = Cascade(inferred_action(trace_id))
@@ -242,10 +244,12 @@ def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
     span.attributes[names.ACTION_ID] = cascade.action.id
 
 
-def _new_span_context(parent: SpanContext | None) -> SpanContext:
+def _new_span_context(parent: SpanContext | None, cascade: Cascade | None) -> SpanContext:
     ids = runtime.ids
-    if parent is None:
-        return SpanContext(ids.getrandbits(128) or 1, ids.getrandbits(64) or 1, False, SAMPLED)
+    if parent is None:  # an action whose id was handed on before its first span gives it to its trace
+        known = "" if cascade is None else cascade.action.id
+        trace_id = int(known, 16) if known else ids.getrandbits(128) or 1
+        return SpanContext(trace_id, ids.getrandbits(64) or 1, False, SAMPLED)
     return SpanContext(
         parent.trace_id, ids.getrandbits(64) or 1, False, parent.trace_flags, parent.trace_state
     )

@@ -5,7 +5,8 @@
     uninstall_all()          # no hook is left
 
 Layers: `_stainless` opens calls, `_wire` and `_sends` see requests, `_streams` watches bodies, `_call` holds
-the truth of a call until its span ends. `_threads`, `_processes` and `_subprocesses` carry the action along.
+the truth of a call until its span ends. `_threads`, `_processes` and `_subprocesses` carry the action along;
+`_web` is where actions begin by themselves.
 """
 
 from __future__ import annotations
@@ -13,14 +14,21 @@ from __future__ import annotations
 import atexit
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TypeVar
 
 from fanlight._guard import guarded
-from fanlight.patches import _processes, _stainless, _subprocesses, _threads, _wire
+from fanlight.patches import (
+    _processes,
+    _stainless,
+    _subprocesses,
+    _threads,
+    _web,
+    _wire,
+)
 from fanlight.patches._call import end_open_calls
-from fanlight.patches._hooks import Hook
+from fanlight.patches._hooks import Hook, SignalHook
 from fanlight.patches._imports import ImportWatch
 from fanlight.patches._one_client import unwrap_all, wrap_one
 
@@ -28,16 +36,18 @@ __all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
 
 T = TypeVar("T")
 
+_ENTRIES = (_web,)
+
 # What is done to a module once it is loaded.
-_PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+_PATCHES: dict[str, Callable[[ModuleType], Sequence[Hook | SignalHook]]] = {
     name: family.patch_module
-    for family in (_stainless, _wire, _threads, _processes, _subprocesses)
+    for family in (_stainless, _wire, _threads, _processes, _subprocesses, *_ENTRIES)
     for name in family.MODULES
 }
 
 _lock = threading.RLock()
 _watch: ImportWatch | None = None
-_hooks: list[Hook] = []
+_hooks: list[Hook | SignalHook] = []
 
 
 def install_all() -> None:
