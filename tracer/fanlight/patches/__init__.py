@@ -6,7 +6,7 @@
 
 Layers: `_stainless` opens calls, `_wire` and `_sends` see requests, `_streams` watches bodies, `_call` holds
 the truth of a call until its span ends. `_threads`, `_processes` and `_subprocesses` carry the action along;
-`_web` is where actions begin by themselves.
+`_web`, `_celery`, `_rq`, `_dramatiq` and `_apscheduler` are where actions begin by themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from typing import TypeVar
 
 from fanlight._guard import guarded
 from fanlight.patches import (
+    _apscheduler,
+    _celery,
+    _dramatiq,
     _processes,
+    _rq,
     _stainless,
     _subprocesses,
     _threads,
@@ -36,7 +40,7 @@ __all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
 
 T = TypeVar("T")
 
-_ENTRIES = (_web,)
+_ENTRIES = (_web, _celery, _rq, _dramatiq, _apscheduler)
 
 # What is done to a module once it is loaded.
 _PATCHES: dict[str, Callable[[ModuleType], Sequence[Hook | SignalHook]]] = {
