@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,12 @@ import openai
 import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, WebSocket
 from fastapi.responses import StreamingResponse
+from opentelemetry import propagate
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
+from starlette.middleware import Middleware as Added
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
@@ -22,6 +28,7 @@ import fanlight
 from entry_trees import Told, told
 from fanlight import _guard
 from fanlight._entries import Entry
+from fanlight._inheritance import continue_action
 from fanlight._runtime import runtime
 from fanlight.asgi import Middleware
 from fanlight.testing import Captured
@@ -136,15 +143,15 @@ def fast_app(agent: Agent) -> FastAPI:
         await agent.call()
 
     @app.websocket("/talk/{room}")
-    async def talk(socket: WebSocket, room: str) -> None:
-        await socket.accept()
+    async def talk(talk: WebSocket, room: str) -> None:
+        await talk.accept()
         while True:
-            text = await socket.receive_text()
+            text = await talk.receive_text()
             if text == "who":
                 fanlight.set_user("u-socket")
             if text != "quiet":
                 await agent.call()
-            await socket.send_text(text)
+            await talk.send_text(text)
             if text == "bye":
                 break
 
@@ -253,10 +260,10 @@ def test_requests_of_one_connection_are_actions_of_their_own(captured: Captured,
 
 
 def test_each_websocket_message_that_calls_is_an_action(captured: Captured, url: str) -> None:
-    with connect(url.replace("http", "ws") + "/talk/7") as socket:
+    with connect(url.replace("http", "ws") + "/talk/7") as client:
         for text in ("who", "quiet", "again", "bye"):
-            socket.send(text)
-            assert socket.recv() == text
+            client.send(text)
+            assert client.recv() == text
     assert told(captured, 3) == [Told("WEBSOCKET /talk/{room}", user="u-socket")] * 3
 
 
@@ -271,10 +278,10 @@ def test_websocket_app_may_wait_for_messages_in_a_task(captured: Captured, agent
             await send({"type": "websocket.send", "text": message["text"]})
         await send({"type": "websocket.close"})
 
-    with served_asgi(Middleware(app)) as url, connect(url.replace("http", "ws")) as socket:
+    with served_asgi(Middleware(app)) as url, connect(url.replace("http", "ws")) as client:
         for text in ("one", "two"):
-            socket.send(text)
-            assert socket.recv() == text
+            client.send(text)
+            assert client.recv() == text
     assert told(captured, 2) == [Told("WEBSOCKET")] * 2
 
 
@@ -288,6 +295,114 @@ def test_mounted_app_is_named_by_the_whole_template(captured: Captured, agent: A
     with served_asgi(app) as url:
         ask(f"{url}/tenants/t-1/ask/5")
     assert told(captured) == [Told("POST /tenants/{tenant}/ask/{id}")]
+
+
+def test_call_of_a_middleware_before_the_route_is_chosen_is_named_by_it(
+    captured: Captured, agent: Agent
+) -> None:
+    class Moderates:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await agent.call()
+            await self.app(scope, receive, send)
+
+    async def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("fine")
+
+    inner = Starlette(routes=[Route("/ask/{id}", answer)], middleware=[Added(Moderates)])
+    with served_asgi(Starlette(routes=[Mount("/t/{tenant}", app=inner)])) as url:
+        ask(f"{url}/t/t-1/ask/5", "GET")
+    assert told(captured) == [Told("GET /t/{tenant}/ask/{id}")]
+    assert captured.named("GET /t/{tenant}/ask/{id}").attributes["http.route"] == "/t/{tenant}/ask/{id}"
+
+
+def test_requests_sent_at_once_over_one_connection_are_two_actions(captured: Captured, url: str) -> None:
+    """The server starts the second one in the context of the first."""
+    request = b"POST /ask/1 HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(request + request)
+        assert told(captured, 2) == [Told("POST /ask/{id}", below=("chat m", "chat m"))] * 2
+
+
+def test_request_inside_a_running_action_of_this_process_is_part_of_it(
+    captured: Captured, agent: Agent
+) -> None:
+    async def run() -> None:
+        scope = {"type": "http", "method": "POST", "path": "/ask/1", "query_string": b"", "headers": []}
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b""}
+
+        async def send(message: Any) -> None:
+            return None
+
+        with fanlight.action("test"):
+            await fast_app(agent)(scope, receive, send)
+
+    asyncio.run(run())
+    assert told(captured) == [Told("test", source="declared", below=("chat m", "chat m"))]
+
+
+def test_service_that_an_action_started_serves_actions_of_its_own(captured: Captured, agent: Agent) -> None:
+    continue_action({"TRACEPARENT": carried()["traceparent"], "BAGGAGE": carried()["baggage"]})
+    with served_asgi(fast_app(agent)) as url:
+        ask(f"{url}/sync/1")
+        assert told(captured) == [Told("POST /sync/{id}")]
+    root = captured.named("POST /sync/{id}")
+    assert root.attributes[names.ACTION_ID] == root.trace_id != "a" * 32
+
+
+class ServerSpan:
+    """Another instrumentation's middleware: a span of the app's own provider around each request."""
+
+    def __init__(self, app: Any, provider: TracerProvider) -> None:
+        self.app = app
+        self.tracer = provider.get_tracer("other")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = {key.decode(): value.decode() for key, value in scope["headers"]}
+        with self.tracer.start_as_current_span("SERVER", context=propagate.extract(headers)):
+            await self.app(scope, receive, send)
+
+
+@pytest.mark.parametrize("where", ["inside", "outside"])
+def test_other_instrumentations_span_of_the_request_is_in_the_same_trace(
+    captured: Captured, agent: Agent, where: str
+) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    fanlight.instrument(provider)
+    app: Any = fast_app(agent)
+    if where == "inside":
+        app.add_middleware(ServerSpan, provider=provider)
+    else:
+        app = ServerSpan(app, provider)
+    with served_asgi(app) as url:
+        ask(f"{url}/sync/1")
+        assert told(captured) == [Told("POST /sync/{id}")]
+        eventually(lambda: len(exporter.get_finished_spans()) == 3)
+    parents = {span.name: span.parent and span.parent.span_id for span in exporter.get_finished_spans()}
+    ids = {span.name: span.context and span.context.span_id for span in exporter.get_finished_spans()}
+    assert parents == {"SERVER": None, "POST /sync/{id}": ids["SERVER"], "chat m": ids["POST /sync/{id}"]}
+    root = captured.named("POST /sync/{id}")
+    assert root.attributes[names.ACTION_ID] != root.trace_id
+
+
+def test_action_that_another_instrumentation_read_from_a_stranger_is_not_believed(
+    captured: Captured, agent: Agent
+) -> None:
+    runtime.trust_headers = "never"
+    provider = TracerProvider()
+    inside = fast_app(agent)
+    inside.add_middleware(ServerSpan, provider=provider)
+    for app in (inside, ServerSpan(fast_app(agent), provider)):
+        with served_asgi(app) as url:
+            ask(f"{url}/sync/1", **carried())
+    assert [one.user for one in told(captured, 2)] == [None, None]
+    assert "c" * 32 not in {span.attributes[names.ACTION_ID] for span in captured.spans}
 
 
 def test_explicit_middleware_and_the_hook_are_one_action(captured: Captured, agent: Agent) -> None:

@@ -224,6 +224,7 @@ class Entry:
             return
         self._settle()
         root.update_name(self._name())
+        root.set_all(self._caller.attributes())
         if self._failure is not None:
             root.error(self._failure)
         finish(root, error, self._end_time_ns)

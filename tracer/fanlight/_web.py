@@ -46,17 +46,23 @@ class AsgiCaller:
         self.route: str | None = None
 
     def name(self) -> str | None:
-        if self.route is None:
-            with _reading_route:
-                self.route = _asgi_route(self._scope)
-        return _named(self.method, self.route)
+        return _named(self.method, self._chosen_route())
+
+    def _chosen_route(self) -> str | None:
+        """Asked anew each time: a middleware may call a model before the last router has chosen."""
+        if self.route is not None:
+            return self.route
+        with _reading_route:
+            return _asgi_route(self._scope)
+        return None
 
     @property
     def method(self) -> str:
         return "WEBSOCKET" if self._scope["type"] == "websocket" else str(self._scope.get("method", ""))
 
     def attributes(self) -> Mapping[str, AttributeValue]:
-        return {} if self.route is None else {names.HTTP_ROUTE: self.route}
+        route = self._chosen_route()
+        return {} if route is None else {names.HTTP_ROUTE: route}
 
     def header(self, name: str) -> str | None:
         wanted = name.encode("latin-1", "replace")
@@ -159,6 +165,8 @@ def _asgi_route(scope: Mapping[str, Any]) -> str | None:
     included = scope.get("fastapi")
     if isinstance(included, Mapping):  # an included router's prefix, from FastAPI 0.150 on
         route = included.get("effective_route_context", route)
+    if hasattr(route, "routes"):  # a mount, whose own app has not chosen yet
+        return _mounted_at(scope)
     template = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not isinstance(template, str):
         endpoint = scope.get("endpoint")  # Starlette before 1.0 keeps no route

@@ -27,6 +27,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+__all__ = ["Middleware"]
+
 _beginning = guard("asgi.begin")
 _ending = guard("asgi.end")
 

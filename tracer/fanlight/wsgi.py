@@ -24,6 +24,8 @@ Environ: TypeAlias = dict[str, Any]
 StartResponse: TypeAlias = Callable[..., Any]
 App: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+__all__ = ["Middleware"]
+
 _beginning = guard("wsgi.begin")
 _ending = guard("wsgi.end")
 
