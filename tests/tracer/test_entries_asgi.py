@@ -285,6 +285,32 @@ def test_websocket_app_may_wait_for_messages_in_a_task(captured: Captured, agent
     assert told(captured, 2) == [Told("WEBSOCKET")] * 2
 
 
+def test_handlers_that_run_beside_each_other_keep_their_messages(captured: Captured, agent: Agent) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        both = asyncio.Event()
+
+        async def handle() -> None:
+            await both.wait()
+            await agent.call()
+
+        await receive()
+        await send({"type": "websocket.accept"})
+        handlers = []
+        for _ in range(2):
+            await receive()
+            handlers.append(asyncio.create_task(handle()))
+        both.set()
+        await asyncio.gather(*handlers)
+        await send({"type": "websocket.send", "text": "both"})
+        await send({"type": "websocket.close"})
+
+    with served_asgi(Middleware(app)) as url, connect(url.replace("http", "ws")) as client:
+        client.send("one")
+        client.send("two")
+        assert client.recv() == "both"
+    assert told(captured, 2) == [Told("WEBSOCKET")] * 2
+
+
 def test_mounted_app_is_named_by_the_whole_template(captured: Captured, agent: Agent) -> None:
     async def answer(request: Request) -> PlainTextResponse:
         await agent.call()
