@@ -136,7 +136,9 @@ def celery_program(folder: Path, collector: OtlpReceiver, model: str, *arguments
         process.wait(60)
 
 
-WORKER = ("worker", "--pool", "prefork", "--concurrency", "1", "--without-gossip", "--without-mingle")
+# Each task is the last one of its process, which must deliver what it recorded before it ends.
+ONE_EACH = ("--concurrency", "1", "--max-tasks-per-child", "1")
+WORKER = ("worker", "--pool", "prefork", *ONE_EACH, "--without-gossip", "--without-mingle")
 
 
 def sender(folder: Path) -> Any:
