@@ -527,37 +527,68 @@ def test_trace_without_an_action_holds_one_of_its_own(captured: Captured, url: s
     assert root.attributes[names.ACTION_ID] not in (root.trace_id, "c" * 32)
 
 
-async def test_nothing_of_a_request_waits_for_the_garbage_collector(captured: Captured, agent: Agent) -> None:
+def entries() -> set[int]:
+    """Those that exist; an idle thread of another test's server may hold one."""
+    return {id(one) for one in gc.get_objects() if type(one) is Entry}
+
+
+async def nothing(*_: Any) -> None:
+    return None
+
+
+@pytest.mark.parametrize("path", ["/", "/raises", "/step", "/declared", "/declared_later", "/carries"])
+async def test_nothing_of_a_request_waits_for_the_garbage_collector(captured: Captured, path: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        if scope["path"] == "/raises":
+        if path == "/raises":
             raise ValueError
+        if path in ("/step", "/declared_later"):
+            with fanlight.tool("search"):
+                pass
+        if path in ("/declared", "/declared_later"):
+            with fanlight.action("answer"):
+                pass
+        if path == "/carries":
+            fanlight.carrier()
         await send({"type": "http.response.body", "body": b"fine"})
 
-    async def nothing(*_: Any) -> None:
-        return None
-
-    def entries() -> set[int]:
-        return {id(one) for one in gc.get_objects() if type(one) is Entry}
-
-    before = entries()  # an idle thread of another test's server may hold one
+    before = entries()
     gc.disable()
     try:
-        for path in ("/", "/raises"):
-            with contextlib.suppress(ValueError):
-                await Middleware(app)({"type": "http", "method": "GET", "path": path}, nothing, nothing)
+        with contextlib.suppress(ValueError):
+            await Middleware(app)({"type": "http", "method": "GET", "path": path}, nothing, nothing)
         assert entries() <= before
     finally:
         gc.enable()
+
+
+async def test_long_websocket_holds_no_message_that_is_over(captured: Captured) -> None:
+    alive = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for _ in range(20):
+            await receive()
+            alive.append(len(entries() - before))
+            with fanlight.tool("search"):
+                pass
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.receive"}
+
+    before = entries()
+    gc.disable()
+    try:
+        await Middleware(app)({"type": "websocket", "path": "/talk"}, receive, nothing)
+    finally:
+        gc.enable()
+    assert max(alive) <= 3  # the first, the last, and that of the message
+    assert told(captured, 20) == [Told("WEBSOCKET", below=("execute_tool search",))] * 20
 
 
 def test_request_without_a_call_costs_little(captured: Captured) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"fine"})
-
-    async def nothing(*_: Any) -> None:
-        return None
 
     headers = [(b"x-header-%d" % n, b"value") for n in range(12)]
     scope = {

@@ -133,6 +133,10 @@ def with_cascade(cascade: Cascade, context: Context | None = None) -> Context:
     return set_value(_KEY, cascade, context)
 
 
+def without_cascade(context: Context) -> Context:
+    return set_value(_KEY, None, context)
+
+
 # What this process was started for, by one that was inside an action; None if by nobody who said so.
 _inherited: Context | None = None
 

@@ -27,7 +27,16 @@ from opentelemetry.util.types import AttributeValue
 
 from fanlight._baggage import clean_text
 from fanlight._carrier import Headers, context_of
-from fanlight._cascade import Action, Cascade, entry_in, here, own_cascade, remember, with_cascade
+from fanlight._cascade import (
+    Action,
+    Cascade,
+    entry_in,
+    here,
+    own_cascade,
+    remember,
+    with_cascade,
+    without_cascade,
+)
 from fanlight._current import finish, is_ordinary_end
 from fanlight._guard import guard
 from fanlight._runtime import runtime
@@ -39,7 +48,7 @@ Person: TypeAlias = str | Callable[[Given], object]  # the name of a header, or 
 
 MAX_NAME_CHARS = 200  # ours; routes and tasks are named by hand
 
-_lock = threading.RLock()  # held while a root is made, once per action
+_lock = threading.RLock()  # held while an action gets its id or its root
 _asking_user = guard("entries.user")
 _asking_session = guard("entries.session")
 
@@ -152,31 +161,33 @@ class Entry:
 
     def announce(self, context: Context) -> Context:
         """The action is about to be named to others: it has an id, and says what is known of it."""
-        if not self._action.id:
-            self._action.id = secrets.token_hex(16)
-            remember(self._action)
+        with _lock:
+            if not self._action.id:
+                self._action.id = secrets.token_hex(16)
+                remember(self._action)
         self._settle()
         return self._below_root(context)
 
     def give_way(self, wanted: Action, open_span: Callable[[Cascade, Context], LiveSpan]) -> LiveSpan:
         """An action that the app declares takes this one's place: its id, and its root if there is none."""
-        action = self._action
         if wanted.user is None or wanted.session is None:
             self._settle()
-        wanted.id = action.id
-        wanted.user = wanted.user or action.user
-        wanted.session = wanted.session or action.session
-        place = Cascade(wanted, self._hop)
-        context = self._below_root(here())
-        if not wanted.id and trace.get_current_span(context).get_span_context().is_valid:
-            wanted.id = secrets.token_hex(16)
-        span = open_span(place, context)
-        self._action = wanted
-        if self._root is None:
-            self._use_root(span, context)
-            self._own = False
-        else:
-            self._root.cascade = place
+        with _lock:
+            action, place = self._action, Cascade(wanted, self._hop)
+            wanted.id = action.id
+            wanted.user = wanted.user or action.user
+            wanted.session = wanted.session or action.session
+            # Without the entry, which will hold the span: neither would go before a collection.
+            context = with_cascade(place, self._below_root(here()))
+            if not wanted.id and trace.get_current_span(context).get_span_context().is_valid:
+                wanted.id = secrets.token_hex(16)
+            span = open_span(place, context)
+            self._action = wanted
+            if self._root is None:
+                self._use_root(span, context)
+                self._own = False
+            else:
+                self._root.cascade = place
         return span
 
     def _open(self, context: Context) -> None:
@@ -192,7 +203,9 @@ class Entry:
             self._finish_root()
 
     def _start_root(self, name: str, context: Context) -> None:
-        parent = self._base if self._outer_span_id else set_span_in_context(trace.get_current_span(context))
+        parent = self._base
+        if not self._outer_span_id:
+            parent = set_span_in_context(trace.get_current_span(context), parent)
         action = self._action
         if not action.id and trace.get_current_span(parent).get_span_context().is_valid:
             action.id = secrets.token_hex(16)
@@ -266,7 +279,9 @@ def begin(
     """An entry in `context`: of the action that `headers` (from `carrier()`) name, else of a new one."""
     base = context if headers is None else context_of(headers, context)
     above = own_cascade(base)
-    return Entry(caller, base, above if above and above.entry is None else None, origin, default_name)
+    if above is not None and above.entry is not None:  # one that is over, and would be held by this one
+        base, above = without_cascade(base), None
+    return Entry(caller, base, above, origin, default_name)
 
 
 def inside(context: Context) -> bool:
