@@ -18,8 +18,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.middleware import Middleware as Added
-from starlette.requests import Request
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from websockets.sync.client import connect
@@ -461,6 +463,19 @@ def test_callable_that_raises_is_reported_once_and_hurts_no_request(
     assert "/health" not in asked
     assert [message for message in caplog.messages if "entries.user" in message] == [caplog.messages[0]]
     _guard.forget_errors()
+
+
+def test_function_sees_what_the_apps_middleware_found_out(captured: Captured, agent: Agent) -> None:
+    class Knows(AuthenticationBackend):
+        async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser]:
+            return AuthCredentials(), SimpleUser("u-" + conn.headers["authorization"])
+
+    app = fast_app(agent)
+    app.add_middleware(AuthenticationMiddleware, backend=Knows())
+    runtime.user = lambda scope: scope["user"].display_name
+    with served_asgi(app) as url:
+        ask(f"{url}/sync/1", authorization="7")
+    assert told(captured) == [Told("POST /sync/{id}", user="u-7")]
 
 
 def test_user_from_a_header_is_cut_and_cleaned(captured: Captured, url: str) -> None:

@@ -29,6 +29,9 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 __all__ = ["Middleware"]
 
+# ASGI's HTTP messages that hold a body, and its extensions'; a path that is sent is all of it.
+BODIES = ("http.response.body", "http.response.zerocopysend", "http.response.pathsend")
+
 _beginning = guard("asgi.begin")
 _ending = guard("asgi.end")
 
@@ -88,12 +91,9 @@ async def _serve_request(entry: Entry, app: App, scope: Scope, receive: Receive,
     async def watched_send(message: Message) -> None:
         nonlocal status
         kind = message.get("type")
-        if kind == "http.response.body":
-            if not message.get("more_body"):
-                entry.respond(_failure_of(status))
-        elif kind == "http.response.start":
+        if kind == "http.response.start":
             status = message.get("status", 0)
-        elif kind == "http.response.pathsend":
+        elif kind in BODIES and not message.get("more_body"):
             entry.respond(_failure_of(status))
         await send(message)
 

@@ -96,7 +96,7 @@ def _enter(job: Any) -> Visit | None:
 
 
 def _is_repeated(job: Any) -> bool:
-    """By RQ's own Repeat, or by the package rq-scheduler, which writes this into the meta."""
+    """By RQ's own Repeat, or by the package rq-scheduler, which writes these into the meta (0.14)."""
     return getattr(job, "repeats_left", None) is not None or not {"interval", "cron_string"}.isdisjoint(
         job.meta
     )
