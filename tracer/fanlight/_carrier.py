@@ -27,8 +27,8 @@ _NAMES = frozenset({"traceparent", "tracestate", "baggage"})
 
 def carrier() -> dict[str, str]:
     """Headers that say which action, user and span the running code belongs to: `traceparent`, `baggage` and,
-    where there is one, `tracestate`. The app's own baggage goes along. Empty outside any trace; in a request or
-    task that has no span yet it is `baggage` alone."""
+    where there is one, `tracestate`. The app's own baggage goes along. Empty outside any trace; `baggage` is
+    alone in a request or task that has no span yet."""
     return headers_of(here())
 
 

@@ -19,8 +19,9 @@ from fanlight_schema import attributes as names
 
 CARRYING = ("traceparent", "tracestate", "baggage")
 _CARRYING_BYTES = frozenset(name.encode() for name in CARRYING)
-# What proxies add: RFC 7239, RFC 9110 7.6.3, and the names in use before.
-PROXIED = ("forwarded", "x-forwarded-for", "via", "x-real-ip", "x-forwarded-host", "x-forwarded-proto")
+# What proxies add: RFC 7239, RFC 9110 7.6.3, and the names in use before. Not X-Forwarded-Proto: Envoy as a
+# sidecar adds it between services of one's own.
+PROXIED = ("forwarded", "x-forwarded-for", "via", "x-real-ip", "x-forwarded-host")
 
 _reading_route = guard("web.route")
 
