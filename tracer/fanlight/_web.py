@@ -164,7 +164,7 @@ def _asgi_route(scope: Mapping[str, Any]) -> str | None:
     """The template that Starlette or FastAPI chose, with that of the app which it is mounted in."""
     route = scope.get("route")
     included = scope.get("fastapi")
-    if isinstance(included, Mapping):  # an included router's prefix, from FastAPI 0.150 on
+    if isinstance(included, Mapping):  # newer FastAPI (0.165): with the prefix of an included router
         route = included.get("effective_route_context", route)
     if hasattr(route, "routes"):  # a mount, whose own app has not chosen yet
         return _mounted_at(scope)
