@@ -10,6 +10,7 @@ from typing import Any
 
 import flask
 import pytest
+from celery import signals
 from celery.contrib.testing.worker import start_worker
 
 import fanlight
@@ -36,8 +37,13 @@ def worker() -> Iterator[Any]:
     """A worker in a thread of this process, older than what watches it."""
     import task_apps
 
+    def leave_logging(**_: object) -> None:
+        """With a receiver here Celery does not set the level of the root logger, for all other tests."""
+
+    signals.setup_logging.connect(leave_logging)
     with start_worker(task_apps.app, pool="solo", perform_ping_check=False):
         yield task_apps
+    signals.setup_logging.disconnect(leave_logging)
 
 
 @pytest.fixture
@@ -106,8 +112,6 @@ def test_task_called_in_place_belongs_to_who_called_it(captured: Captured, tasks
 
 
 def test_off_again_messages_carry_nothing_and_no_receiver_is_left(captured: Captured, tasks: Any) -> None:
-    from celery import signals
-
     watched = (signals.before_task_publish, signals.task_prerun, signals.task_postrun)
     before = [len(signal.receivers) for signal in watched]
     patches.uninstall_all()
