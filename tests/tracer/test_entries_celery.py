@@ -11,6 +11,7 @@ from typing import Any
 import flask
 import pytest
 from celery import signals
+from celery.beat import ScheduleEntry, Scheduler
 from celery.contrib.testing.worker import start_worker
 
 import fanlight
@@ -103,6 +104,32 @@ def test_next_task_of_a_chain_belongs_to_the_first(captured: Captured, tasks: An
     (tasks.answer.si(model) | tasks.answer.si(model)).delay()
     eventually(lambda: len(captured.with_role("call")) == 2)
     assert told(captured) == [Told("app.answer", origin="system", below=("chat m", "chat m"))]
+
+
+def test_run_of_an_untraced_beat_is_known_by_the_header_of_beat(
+    captured: Captured, tasks: Any, model: str
+) -> None:
+    tasks.answer.apply_async((model,), headers={"celery_beat_task": True})
+    assert told(captured) == [Told("app.answer", origin="schedule")]
+
+
+def test_run_of_a_beat_that_writes_no_header_is_known_by_the_hook(
+    captured: Captured, tasks: Any, model: str
+) -> None:
+    """As of Celery before 5.7; also where somebody's action started beat."""
+
+    def drop(headers: dict[str, object], **_: object) -> None:
+        headers.pop("celery_beat_task", None)
+
+    signals.before_task_publish.connect(drop)
+    entry = ScheduleEntry("often", "app.answer", args=(model,), schedule=1, app=tasks.app)
+    with fanlight.action("set up"):
+        Scheduler(tasks.app, lazy=True).apply_async(entry, advance=False)
+    signals.before_task_publish.disconnect(drop)
+    assert told(captured, 2) == [
+        Told("set up", source="declared", below=()),
+        Told("app.answer", origin="schedule"),
+    ]
 
 
 def test_task_called_in_place_belongs_to_who_called_it(captured: Captured, tasks: Any, model: str) -> None:

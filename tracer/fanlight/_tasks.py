@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import Token
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 from opentelemetry.context import Context, attach, get_current
@@ -28,6 +28,9 @@ from fanlight._runtime import runtime
 from fanlight_schema.attributes import Origin
 
 KEY = "fanlight"  # of the message's headers, options or meta
+SCHEDULED = {"scheduled": "true"}  # instead of `carrier()`: nobody's action sent it, and a schedule did
+
+_by_schedule: ContextVar[bool] = ContextVar("fanlight.by_schedule", default=False)
 
 _entering = guard("tasks.enter")
 _leaving = guard("tasks.leave")
@@ -66,12 +69,24 @@ class Visit:
 @guarded
 def carried_by_message() -> dict[str, str] | None:
     """What a message that is enqueued here takes along: `carrier()` inside an action, else None."""
-    if not runtime.on or cascade_in(get_current()) is None:
+    if not runtime.on:
         return None
-    return carrier()
+    if _by_schedule.get():
+        return SCHEDULED
+    return None if cascade_in(get_current()) is None else carrier()
 
 
-def enter_task(name: str, headers: object, origin: Origin) -> Visit | None:
+@contextmanager
+def by_schedule() -> Iterator[None]:
+    """What is enqueued in this block is so by a schedule, each time an action of its own."""
+    token = _by_schedule.set(True)
+    try:
+        yield
+    finally:
+        _by_schedule.reset(token)
+
+
+def enter_task(name: str, headers: object, origin: Origin = "system") -> Visit | None:
     """Begin a task: in the action that its message carries, else as an action of its own.
 
     Not in that of the running code: a worker's thread belongs to whoever started it.
@@ -79,6 +94,8 @@ def enter_task(name: str, headers: object, origin: Origin) -> Visit | None:
     if not runtime.on:
         return None
     with _entering:
+        if headers == SCHEDULED:
+            origin = "schedule"
         carried = headers if isinstance(headers, Mapping) and "baggage" in headers else None
         entry = begin(TaskCaller(name), Context(), headers=carried, origin=origin, default_name="task")
         return Visit(entry, attach(entry.context))

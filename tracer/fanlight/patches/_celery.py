@@ -5,25 +5,28 @@ A task that nobody's action sent is an action of its own; one that beat sent is 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from fanlight._guard import guard
 from fanlight._runtime import runtime
-from fanlight._tasks import KEY, carried_by_message, enter_task, leave_task
+from fanlight._tasks import KEY, SCHEDULED, by_schedule, carried_by_message, enter_task, leave_task
 from fanlight.patches._hooks import Hook, SignalHook
 
-MODULES = ("celery.signals",)
+MODULES = ("celery.signals", "celery.beat")
 
 _VISIT = "_fanlight_visit"  # on the task's request, which lives as long as one try
-_BEAT = "celery_beat_task"  # a header that beat writes, from Celery 5.6 on
+_BEAT = "celery_beat_task"  # a header that beat writes by itself, from Celery 5.7 on
 _sending = guard("patches.celery.send")
 _running = guard("patches.celery.run")
 
 
 def patch_module(module: ModuleType) -> list[Hook | SignalHook]:
-    """Watch every message that is sent, and every try of a task."""
+    """Watch every message that is sent, by beat or others, and every try of a task."""
+    if module.__name__ == "celery.beat":
+        return [_watch_beat(module.Scheduler)]
     receivers: tuple[tuple[Any, Callable[..., None]], ...] = (
         (module.before_task_publish, _sent),
         (module.task_prerun, _begun),
@@ -31,6 +34,19 @@ def patch_module(module: ModuleType) -> list[Hook | SignalHook]:
         (module.worker_process_shutdown, _worker_ends),
     )
     return [SignalHook(signal, receiver) for signal, receiver in receivers]
+
+
+def _watch_beat(owner: Any) -> Hook:
+    hook = Hook(owner, "apply_async")
+    original = hook.original
+
+    @functools.wraps(original)
+    def apply_async(*args: Any, **kwargs: Any) -> Any:
+        with by_schedule():
+            return original(*args, **kwargs)
+
+    hook.put(apply_async)
+    return hook
 
 
 def _sent(headers: Any = None, **_: Any) -> None:
@@ -45,10 +61,8 @@ def _begun(task: Any = None, **_: Any) -> None:
         request = task.request
         if request.is_eager:  # runs where it was called, in the action of that
             return
-        scheduled = bool(request.get(_BEAT))
-        setattr(
-            request, _VISIT, enter_task(task.name, request.get(KEY), "schedule" if scheduled else "system")
-        )
+        carried = request.get(KEY) or (SCHEDULED if request.get(_BEAT) else None)
+        setattr(request, _VISIT, enter_task(task.name, carried))
 
 
 def _done(task: Any = None, state: Any = None, retval: Any = None, **_: Any) -> None:

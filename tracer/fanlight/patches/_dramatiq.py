@@ -46,7 +46,7 @@ def _watch_before(owner: Any) -> Hook:
         original(broker, signal, *args, **kwargs)
         if signal == "process_message" and hook.on:  # not before: a middleware may refuse the message
             with _running:
-                _here.visit = enter_task(args[0].actor_name, args[0].options.get(KEY), "system")
+                _here.visit = enter_task(args[0].actor_name, args[0].options.get(KEY))
 
     hook.put(emit_before)
     return hook

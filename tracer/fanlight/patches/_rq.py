@@ -7,20 +7,17 @@ and each of its runs is an action, whoever set it up. A further try is part of t
 from __future__ import annotations
 
 import functools
-from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 from fanlight._carrier import carrier
 from fanlight._guard import guard, guarded
 from fanlight._runtime import runtime
-from fanlight._tasks import KEY, Visit, carried_by_message, enter_task, leave_task
+from fanlight._tasks import KEY, SCHEDULED, Visit, by_schedule, carried_by_message, enter_task, leave_task
 from fanlight.patches._hooks import Hook
 
 MODULES = ("rq.job", "rq.cron", "rq.worker")
 
-_SCHEDULED = {"scheduled": "true"}
-_in_cron: ContextVar[bool] = ContextVar("fanlight.rq_cron", default=False)
 _enqueuing = guard("patches.rq.enqueue")
 _flushing = guard("patches.rq.flush")
 
@@ -43,7 +40,7 @@ def _watch_create(owner: Any) -> Hook:
         job = original(*args, **kwargs)
         if hook.on:
             with _enqueuing:
-                carried = _SCHEDULED if _in_cron.get() else carried_by_message()
+                carried = carried_by_message()
                 if carried and KEY not in job.meta:
                     job.meta = {**job.meta, KEY: carried}
         return job
@@ -58,11 +55,8 @@ def _watch_cron(owner: Any) -> Hook:
 
     @functools.wraps(original)
     def enqueue(*args: Any, **kwargs: Any) -> Any:
-        token = _in_cron.set(hook.on)
-        try:
+        with by_schedule():
             return original(*args, **kwargs)
-        finally:
-            _in_cron.reset(token)
 
     hook.put(enqueue)
     return hook
@@ -89,10 +83,7 @@ def _watch_perform(owner: Any) -> Hook:
 
 @guarded
 def _enter(job: Any) -> Visit | None:
-    carried = job.meta.get(KEY)
-    if carried == _SCHEDULED or _is_repeated(job):
-        return enter_task(job.func_name, None, "schedule")
-    return enter_task(job.func_name, carried, "system")
+    return enter_task(job.func_name, SCHEDULED if _is_repeated(job) else job.meta.get(KEY))
 
 
 def _is_repeated(job: Any) -> bool:
