@@ -7,7 +7,7 @@ there; what does not (Django) tells it through `route`. The path itself is never
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from opentelemetry.util.types import AttributeValue
@@ -162,17 +162,25 @@ def _named(method: str, route: str | None) -> str | None:
 
 def _asgi_route(scope: Mapping[str, Any]) -> str | None:
     """The template that Starlette or FastAPI chose, with that of the app which it is mounted in."""
-    route = scope.get("route")
+    route = scope.get("route") or _route_to(scope.get("endpoint"), getattr(scope.get("app"), "routes", ()))
     included = scope.get("fastapi")
     if isinstance(included, Mapping):  # newer FastAPI (0.165): with the prefix of an included router
         route = included.get("effective_route_context", route)
     if hasattr(route, "routes"):  # a mount, whose own app has not chosen yet
         return _mounted_at(scope)
     template = getattr(route, "path_format", None) or getattr(route, "path", None)
-    if not isinstance(template, str):
-        endpoint = scope.get("endpoint")  # Starlette before 1.0 keeps no route
-        return getattr(endpoint, "__qualname__", None)
-    return _mounted_at(scope) + template
+    return _mounted_at(scope) + template if isinstance(template, str) else None
+
+
+def _route_to(endpoint: object, routes: Iterable[Any]) -> Any:
+    """The route that leads to an endpoint: older Starlette (0.38) keeps the endpoint alone."""
+    for route in () if endpoint is None else routes:
+        if getattr(route, "endpoint", None) is endpoint:
+            return route
+        found = _route_to(endpoint, getattr(route, "routes", None) or ())
+        if found is not None:
+            return found
+    return None
 
 
 def _mounted_at(scope: Mapping[str, Any]) -> str:

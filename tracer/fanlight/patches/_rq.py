@@ -28,7 +28,8 @@ def patch_module(module: ModuleType) -> list[Hook]:
         return [_watch_create(module.Job), _watch_perform(module.Job)]
     if module.__name__ == "rq.cron":
         return [_watch_cron(module.CronJob)]
-    return [_watch_process(getattr(module, "BaseWorker", module.Worker))]
+    base = getattr(module, "BaseWorker", None)
+    return [_watch_process(base if hasattr(base, "perform_job") else module.Worker)]  # the latter before RQ 3
 
 
 def _watch_create(owner: Any) -> Hook:
@@ -112,7 +113,7 @@ def _watch_process(owner: Any) -> Hook:
         try:
             return original(worker, *args, **kwargs)
         finally:
-            if hook.on and runtime.sink is not None and worker.is_horse:
+            if hook.on and runtime.sink is not None and getattr(worker, "is_horse", False):
                 with _flushing:
                     runtime.sink.flush(runtime.shutdown_timeout_s)
 
