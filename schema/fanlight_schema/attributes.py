@@ -53,6 +53,7 @@ REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 HTTP_STATUS_CODE: Final = "http.response.status_code"
+HTTP_ROUTE: Final = "http.route"  # of an automatic action: the template, never the path
 RESEND_COUNT: Final = "http.request.resend_count"
 ERROR_TYPE: Final = "error.type"
 

@@ -5,11 +5,13 @@ import re
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.sdk.trace import TracerProvider
 
 import fanlight
 from fanlight._cascade import Action, Cascade, with_cascade
+from fanlight._entries import begin
+from fanlight._tasks import TaskCaller
 from fanlight.testing import Captured
 from fanlight_schema import attributes as names
 
@@ -264,9 +266,12 @@ def test_after_the_end_nothing_can_be_changed(spans: Captured) -> None:
 
 
 def automatic(action_id: str, *, remote: bool = False) -> Context:
-    """A context as an automatic entry (a web request, a task) makes it."""
-    action = Action(action_id, "GET /", source="automatic", user="u-1", remote=remote)
-    return with_cascade(Cascade(action))
+    """A context as an automatic entry (a web request, a task) makes it, or as one elsewhere handed it on."""
+    if remote:
+        return with_cascade(Cascade(Action(action_id, "GET /", source="automatic", user="u-1", remote=True)))
+    entry = begin(TaskCaller("GET /"), get_current())
+    entry.place.action.id, entry.place.action.user = action_id, "u-1"
+    return entry.context
 
 
 def in_context(there: Context, name: str) -> None:

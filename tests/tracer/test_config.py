@@ -47,3 +47,12 @@ def test_traces_endpoint_is_taken_as_it_is() -> None:
     assert read_config({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1/base/"}).traces_url == (
         "http://c:1/base/v1/traces"
     )
+
+
+def test_who_a_request_is_for_and_whom_it_believes_are_settings(caplog: pytest.LogCaptureFixture) -> None:
+    config = read_config({"FANLIGHT_USER_HEADER": "X-User", "FANLIGHT_TRUST_HEADERS": "Never"})
+    assert (config.user_header, config.session_header, config.trust_headers) == ("X-User", None, "never")
+    assert read_config({"FANLIGHT_TRUST_HEADERS": "private"}).trust_headers == "direct"
+    assert caplog.messages == [
+        "FANLIGHT_TRUST_HEADERS is 'private': give one of direct, always, never; fanlight goes on with direct"
+    ]

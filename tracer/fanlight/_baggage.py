@@ -118,9 +118,12 @@ def _action_from_members(action_id: str, members: Mapping[str, object]) -> Actio
 
 def _text(members: Mapping[str, object], key: str) -> str | None:
     value = members.get(key)
-    if not isinstance(value, str):
-        return None
-    return _CONTROL.sub("", value)[:MAX_VALUE_CHARS] or None
+    return clean_text(value) if isinstance(value, str) else None
+
+
+def clean_text(value: str) -> str | None:
+    """A name or id that came from outside, without control characters and cut; None if nothing is left."""
+    return _CONTROL.sub("", value[: 2 * MAX_VALUE_CHARS])[:MAX_VALUE_CHARS] or None
 
 
 def _hop(members: Mapping[str, object]) -> int:

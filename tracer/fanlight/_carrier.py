@@ -15,7 +15,7 @@ from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from fanlight._baggage import OWN_KEYS, cascade_from_members, format_baggage, members_of, parse_baggage
-from fanlight._cascade import cascade_in, here, with_cascade
+from fanlight._cascade import cascade_in, entry_in, here, with_cascade
 from fanlight._current import detach
 from fanlight._guard import guard
 
@@ -27,7 +27,8 @@ _NAMES = frozenset({"traceparent", "tracestate", "baggage"})
 
 def carrier() -> dict[str, str]:
     """Headers that say which action, user and span the running code belongs to: `traceparent`, `baggage` and,
-    where there is one, `tracestate`. The app's own baggage goes along. Empty outside any trace."""
+    where there is one, `tracestate`. The app's own baggage goes along. Empty outside any trace; `baggage` is
+    alone in a request or task that has no span yet."""
     return headers_of(here())
 
 
@@ -35,6 +36,9 @@ def headers_of(context: Context) -> dict[str, str]:
     """The same for a context that need not be the current one."""
     headers: dict[str, str] = {}
     with guard("carrier.write"):
+        entry = entry_in(context)
+        if entry is not None:
+            context = entry.announce(context)
         _TRACE_CONTEXT.inject(headers, context)
         cascade = cascade_in(context)
         members = [] if cascade is None else members_of(cascade)

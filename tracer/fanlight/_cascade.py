@@ -11,7 +11,8 @@ from __future__ import annotations
 import weakref
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context, create_key, get_current, set_value
@@ -36,7 +37,6 @@ class Action:
         "remote",
         "session",
         "source",
-        "taken",
         "user",
         "workload",
     )
@@ -63,16 +63,32 @@ class Action:
         self.session = session
         self.parent_id = parent_id
         self.remote = remote
-        self.taken = False  # automatic only: a declared action already took its place
+
+
+class Beginning(Protocol):
+    """Where an action may begin by itself, and is written when its first step or call starts: `Entry`."""
+
+    continues: bool  # the action began elsewhere
+
+    @property
+    def place(self) -> Cascade: ...
+
+    def above(self, context: Context) -> Context: ...
+
+    def announce(self, context: Context) -> Context: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """A place in an action: the action, how many steps (agents, tools) lie above, and the nearest of them."""
+    """A place in an action: the action, how many steps (agents, tools) lie above, and the nearest of them.
+
+    `entry` is set directly in an automatic entry (a web request, a task), where no step or call lies above.
+    """
 
     action: Action
     hop: int = 0
     step: str | None = None  # the name of that step's span; None where it is in another process
+    entry: Beginning | None = field(default=None, compare=False)
 
     @property
     def action_id(self) -> str:
@@ -84,9 +100,9 @@ class Cascade:
 
 def cascade_in(context: Context) -> Cascade | None:
     """The cascade that a context belongs to: fanlight's own, else one that came in as baggage, else None."""
-    found = context.get(_KEY)
-    if isinstance(found, Cascade):
-        return found
+    found = own_cascade(context)
+    if found is not None:
+        return found if found.entry is None else found.entry.place
     if baggage.get_baggage(names.ACTION_ID, context) is None:
         return None
     from fanlight._baggage import cascade_from_members
@@ -97,6 +113,18 @@ def cascade_in(context: Context) -> Cascade | None:
     return cascade
 
 
+def own_cascade(context: Context) -> Cascade | None:
+    """The cascade that fanlight itself put there; what came as baggage to another instrumentation is none."""
+    found = context.get(_KEY)
+    return found if isinstance(found, Cascade) else None
+
+
+def entry_in(context: Context) -> Beginning | None:
+    """The automatic entry that a context stands directly in, or None."""
+    found = own_cascade(context)
+    return None if found is None or found.entry is None else found.entry.place.entry
+
+
 def current_cascade() -> Cascade | None:
     """The cascade of the running code, or None outside any action and step."""
     return cascade_in(here())
@@ -104,6 +132,10 @@ def current_cascade() -> Cascade | None:
 
 def with_cascade(cascade: Cascade, context: Context | None = None) -> Context:
     return set_value(_KEY, cascade, context)
+
+
+def without_cascade(context: Context) -> Context:
+    return set_value(_KEY, None, context)
 
 
 # What this process was started for, by one that was inside an action; None if by nobody who said so.
@@ -123,7 +155,7 @@ def here() -> Context:
     app's own root spans stay roots.
     """
     context = get_current()
-    if _inherited is None:
+    if _inherited is None or entry_in(context) is not None:  # a request is for nobody's child
         return context
     if not trace.get_current_span(context).get_span_context().is_valid:
         context = trace.set_span_in_context(trace.get_current_span(_inherited), context)

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 logger = logging.getLogger("fanlight")
 
 Protocol: TypeAlias = Literal["http/protobuf", "grpc"]
+Trust: TypeAlias = Literal["direct", "always", "never"]
 T = TypeVar("T")
 
 
@@ -146,6 +147,28 @@ OPTIONS: Final = (
         "Traces the Python programs and the multiprocessing workers that this process starts, too.",
     ),
     Option(
+        "user_header",
+        ("FANLIGHT_USER_HEADER",),
+        "",
+        "header",
+        "The header of a web request that says who its user is; set it only where clients cannot write it.",
+    ),
+    Option(
+        "session_header",
+        ("FANLIGHT_SESSION_HEADER",),
+        "",
+        "header",
+        "The header of a web request that says which session it belongs to.",
+    ),
+    Option(
+        "trust_headers",
+        ("FANLIGHT_TRUST_HEADERS",),
+        "direct",
+        "direct|always|never",
+        "Whose traceparent and baggage a web request goes on with. direct: private and loopback addresses "
+        "that no proxy speaks for; always: everyone's, where clients cannot write them; never: nobody's.",
+    ),
+    Option(
         "raise_errors",
         ("FANLIGHT_TESTING",),
         "false",
@@ -179,6 +202,9 @@ class Config:
     error_messages: bool
     app_spans: bool
     subprocesses: bool
+    user_header: str | None
+    session_header: str | None
+    trust_headers: Trust
     raise_errors: bool
     inherited: Mapping[str, str]  # what the process that started this one said of itself
 
@@ -188,6 +214,7 @@ def read_config(environ: Mapping[str, str] | None = None) -> Config:
     env = os.environ if environ is None else environ
     protocols: Mapping[str, Protocol] = {"http/protobuf": "http/protobuf", "grpc": "grpc"}
     protocol = _choice(env, "protocol", protocols)
+    trusts: Mapping[str, Trust] = {"direct": "direct", "always": "always", "never": "never"}
     return Config(
         traces_url=_grpc_url(env) if protocol == "grpc" else _traces_url(env),
         protocol=protocol,
@@ -206,6 +233,9 @@ def read_config(environ: Mapping[str, str] | None = None) -> Config:
         error_messages=_flag(env, "error_messages"),
         app_spans=_flag(env, "app_spans"),
         subprocesses=_flag(env, "subprocesses"),
+        user_header=_text(env, "user_header") or None,
+        session_header=_text(env, "session_header") or None,
+        trust_headers=_choice(env, "trust_headers", trusts),
         raise_errors=_flag(env, "raise_errors"),
         inherited={name: env[name] for name in INHERITED if env.get(name)},
     )

@@ -25,14 +25,14 @@ def detach(token: Token[Context]) -> None:
         variable.reset(token)
 
 
-def finish(span: LiveSpan, error: BaseException | None) -> None:
-    """End a step's span by how its body ended."""
-    if error is not None and not _is_ordinary_end(error):
+def finish(span: LiveSpan, error: BaseException | None, end_time_ns: int | None = None) -> None:
+    """End a step's span by how its body ended, now unless it was before."""
+    if error is not None and not is_ordinary_end(error):
         span.fail(error)
-    span.end()
+    span.end(end_time_ns)
 
 
-def _is_ordinary_end(error: BaseException) -> bool:
+def is_ordinary_end(error: BaseException) -> bool:
     if isinstance(error, SystemExit):
         return not error.code
     return isinstance(error, (GeneratorExit, *_control_flow))

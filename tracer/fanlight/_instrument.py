@@ -13,6 +13,7 @@ from opentelemetry import trace
 
 from fanlight import _finalisers, _guard
 from fanlight._config import Config, read_config
+from fanlight._entries import Person
 from fanlight._exits import ExitHook
 from fanlight._export import ExportSink
 from fanlight._guard import guard, guarded
@@ -28,16 +29,29 @@ _exit_hook: ExitHook | None = None
 
 
 @guarded
-def instrument(tracer_provider: trace.TracerProvider | None = None, export: bool = True) -> None:
+def instrument(
+    tracer_provider: trace.TracerProvider | None = None,
+    export: bool = True,
+    *,
+    user: Person | None = None,
+    session: Person | None = None,
+) -> None:
     """Trace every supported client of this process, those imported later included.
+
+    Actions begin by themselves where a web framework, a task queue or a scheduler calls the app.
 
     Spans go to the collector that OpenTelemetry's variables name (OTEL_EXPORTER_OTLP_ENDPOINT, by default
     http://127.0.0.1:4318), unless `export` is False. `tracer_provider`, else the process's global one, gets
-    them too, as its sampler chooses, and its other spans go to the collector as well. Calling it again
-    changes nothing. Never raises.
+    them too, as its sampler chooses, and its other spans go to the collector as well.
+
+    `user` and `session` say who a web request is for: the name of a header, or a plain function that gets the
+    ASGI scope or the WSGI environ and gives text or None. It is called only for requests that become actions,
+    and one that raises leaves the user unknown. Calling `instrument` again changes nothing but these two.
+    Never raises.
     """
     with _lock:
         start(tracer_provider, export)
+        runtime.user, runtime.session = user or runtime.user, session or runtime.session
         if runtime.on:
             from fanlight import patches
 
@@ -83,6 +97,8 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
     runtime.error_messages = config.error_messages
     runtime.subprocesses = config.subprocesses
     runtime.app_spans = config.app_spans
+    runtime.user, runtime.session = config.user_header, config.session_header
+    runtime.trust_headers = config.trust_headers
     continue_action(config.inherited)
     if export and config.exports:
         _start_export(config)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from opentelemetry import trace
 
+    from fanlight._config import Trust
+    from fanlight._entries import Person
     from fanlight._spans import LiveSpan
 
 SCOPE_NAME = "fanlight"
@@ -58,6 +60,9 @@ class Runtime:
         self.error_messages = False
         self.app_spans = True
         self.subprocesses = False
+        self.user: Person | None = None
+        self.session: Person | None = None
+        self.trust_headers: Trust = "direct"
 
     def after_fork(self) -> None:
         self.fork_generation += 1

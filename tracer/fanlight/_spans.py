@@ -261,10 +261,12 @@ def inert_span() -> LiveSpan:
 
 
 def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
-    parent = trace.get_current_span(context).get_span_context()
-    span.parent = parent if parent.is_valid else None
     if cascade is None:
         cascade = cascade_in(context)
+        if cascade is not None and cascade.entry is not None:
+            context = span.parent_context = cascade.entry.above(context)
+    parent = trace.get_current_span(context).get_span_context()
+    span.parent = parent if parent.is_valid else None
     span.attributes[names.ROLE] = span.role
     span.attributes[names.HOP] = 0 if cascade is None else cascade.hop
     span.span_context = start_twin(span, context) or _new_span_context(span.parent, cascade)

@@ -22,6 +22,7 @@ from opentelemetry.util.types import AttributeValue
 
 from fanlight._cascade import Action, Cascade, current_cascade, here, remember
 from fanlight._current import detach, finish
+from fanlight._entries import Entry
 from fanlight._functions import wrap_function
 from fanlight._guard import guard
 from fanlight._runtime import runtime
@@ -164,33 +165,44 @@ def open_tool(name: str, attributes: Mapping[str, AttributeValue] | None = None)
 
 def _open_action(name: str, wanted: Action, new: bool) -> LiveSpan:
     above = current_cascade() if runtime.on else None
-    if above is not None and _continues(above.action) and not new:
+    if above is not None and _continues(above) and not new:
+        if above.entry is None and above.action.source == "automatic" and not above.action.remote:
+            _declare(above.action, wanted)
         above.action.user = above.action.user or wanted.user
         above.action.session = above.action.session or wanted.session
         return open_agent(name)
     return _open_root(name, wanted, above, new)
 
 
-def _continues(action: Action) -> bool:
+def _continues(above: Cascade) -> bool:
     """Whether an action inside this one is a step of it."""
-    return action.remote or action.source == "declared"
+    if above.entry is not None:
+        return above.entry.continues
+    return above.action.remote or above.action.source != "inferred"
+
+
+def _declare(action: Action, wanted: Action) -> None:
+    """Below a step of an automatic action: that one is now what the app says; the step stays above."""
+    action.source, action.name = "declared", wanted.name
+    action.origin, action.workload = wanted.origin, wanted.workload
 
 
 def _open_root(name: str, wanted: Action, above: Cascade | None, new: bool) -> LiveSpan:
-    hop = 0
     attributes: dict[str, AttributeValue] = {}
-    if above is not None and above.action.source == "automatic" and not above.action.taken:
-        above.action.taken = True
-        wanted.id, hop = above.action.id, above.hop
-        wanted.user = wanted.user or above.action.user
-        wanted.session = wanted.session or above.action.session
-    elif trace.get_current_span(here()).get_span_context().is_valid:
+
+    def open_span(place: Cascade, parent: Context | None = None) -> LiveSpan:
+        span = start_span(name, "action", attributes=attributes, parent=parent, cascade=place)
+        remember(wanted)
+        return span
+
+    entry = None if above is None else above.entry
+    if isinstance(entry, Entry) and entry.may_give_way:
+        return entry.give_way(wanted, open_span)
+    if trace.get_current_span(here()).get_span_context().is_valid:
         wanted.id = secrets.token_hex(16)
-        if above is not None and (new or above.action.source != "automatic"):
-            wanted.parent_id = attributes[names.PARENT_ACTION_ID] = above.action.id
-    span = start_span(name, "action", attributes=attributes, cascade=Cascade(wanted, hop))
-    remember(wanted)
-    return span
+    if above is not None and (entry is None or entry.continues):
+        wanted.parent_id = attributes[names.PARENT_ACTION_ID] = above.action.id
+    return open_span(Cascade(wanted))
 
 
 def as_text(value: object) -> str | None:

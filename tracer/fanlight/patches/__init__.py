@@ -6,8 +6,9 @@
 
 Layers: `_operations` opens calls (where, the module of each SDK's family says); `_httpx`, `_urllib3` and the
 like see requests and tell `_sends` of them; `_call` holds the truth of a call until its span ends.
-`_threads`, `_processes` and `_subprocesses` carry the action along. `frameworks` makes steps of the agents
-and tools of agent frameworks.
+`_threads`, `_processes` and `_subprocesses` carry the action along; `_web`, `_celery`, `_rq`, `_dramatiq`
+and `_apscheduler` are where actions begin by themselves. `frameworks` makes steps of the agents and tools of
+agent frameworks.
 """
 
 from __future__ import annotations
@@ -15,30 +16,35 @@ from __future__ import annotations
 import atexit
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TypeVar
 
 from fanlight._guard import guarded
 from fanlight.patches import (
     _aiohttp,
+    _apscheduler,
     _background,
     _botocore,
+    _celery,
     _cohere,
+    _dramatiq,
     _google,
     _http_client,
     _httpx,
     _mistral,
     _processes,
+    _rq,
     _stainless,
     _subprocesses,
     _threads,
     _urllib3,
+    _web,
     _websockets,
     frameworks,
 )
 from fanlight.patches._call import end_open_calls
-from fanlight.patches._hooks import Hook
+from fanlight.patches._hooks import Hook, SignalHook
 from fanlight.patches._imports import ImportWatch
 from fanlight.patches._one_client import unwrap_all, wrap_one
 
@@ -48,12 +54,13 @@ T = TypeVar("T")
 
 _SDKS = (_stainless, _google, _mistral, _cohere, _botocore)
 _TRANSPORTS = (_httpx, _http_client, _urllib3, _aiohttp, _websockets)
+_ENTRIES = (_web, _celery, _rq, _dramatiq, _apscheduler)
 
 # What is done to a module once it is loaded.
-_PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
+_PATCHES: dict[str, Callable[[ModuleType], Sequence[Hook | SignalHook]]] = {
     **{
         name: family.patch_module
-        for family in (*_SDKS, *_TRANSPORTS, _threads, _processes, _subprocesses)
+        for family in (*_SDKS, *_TRANSPORTS, _threads, _processes, _subprocesses, *_ENTRIES)
         for name in family.MODULES
     },
     **frameworks.PATCHES,
@@ -61,7 +68,7 @@ _PATCHES: dict[str, Callable[[ModuleType], list[Hook]]] = {
 
 _lock = threading.RLock()
 _watch: ImportWatch | None = None
-_hooks: list[Hook] = []
+_hooks: list[Hook | SignalHook] = []
 
 
 def install_all() -> None:

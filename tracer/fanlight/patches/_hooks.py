@@ -1,4 +1,4 @@
-"""Replace a method and put it back, leaving nothing behind."""
+"""Replace a method, or listen to a signal, and undo it, leaving nothing behind."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Hook:
         self._owner = owner
         self._name = name
         self._own_before = vars(owner).get(name, _MISSING)
-        self._replacement: Method | None = None
+        self._replacement: Any = None
         self.original: Method = getattr(owner, name)
         self.on = True
 
-    def put(self, replacement: Method) -> None:
+    def put(self, replacement: Any) -> None:
         """Set the replacement."""
         self._replacement = replacement
         setattr(self._owner, self._name, replacement)
@@ -37,3 +37,17 @@ class Hook:
             delattr(self._owner, self._name)
         else:
             setattr(self._owner, self._name, self._own_before)
+
+
+class SignalHook:
+    """A receiver of a signal, as Celery and Django have them."""
+
+    __slots__ = ("_receiver", "_signal")
+
+    def __init__(self, signal: Any, receiver: Callable[..., None]) -> None:
+        self._signal = signal
+        self._receiver = receiver
+        signal.connect(receiver, weak=False)
+
+    def remove(self) -> None:
+        self._signal.disconnect(self._receiver)
