@@ -158,7 +158,7 @@ def test_user_set_outside_any_trace_is_said_once(spans: Captured, caplog: pytest
     fanlight.set_user("u-1")
     fanlight.set_user("u-2")
     assert caplog.messages == [
-        "set_user() was called outside any action; call it inside `with fanlight.action(...)`"
+        "fanlight: set_user() was called outside any action; call it inside `with fanlight.action(...)`"
     ]
     with fanlight.action("answer"):
         pass
