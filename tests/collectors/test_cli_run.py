@@ -12,7 +12,7 @@ import pytest
 from fanlight_cli import clean_environment, run_cli
 from fanlight_collectors.cli.run import instrumented_environment, service_name
 from fanlight_collectors.demo_server import running_demo_server
-from running import running_up
+from running import FANLIGHT, running_up
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -33,7 +33,7 @@ def test_output_arguments_and_exit_code_are_the_program_s(tmp_path: Path) -> Non
 def test_a_signal_ends_the_program_as_without_fanlight(tmp_path: Path) -> None:
     program = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
     with subprocess.Popen(
-        [sys.executable, "-m", "fanlight_collectors.cli", "run", "--", sys.executable, "-c", program],
+        [*FANLIGHT, "run", "--endpoint", NOWHERE, "--", sys.executable, "-c", program],
         cwd=tmp_path,
         env=clean_environment(),
         stderr=subprocess.DEVNULL,

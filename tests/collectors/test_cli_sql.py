@@ -154,6 +154,12 @@ def test_schema_is_applied_once_and_a_folder_is_read_without_an_up(tmp_path: Pat
     assert "readonly" in dropped.stderr
 
 
+def test_an_up_that_no_option_names_is_looked_for_where_its_variable_says(folder: Path, url: str) -> None:
+    environment = {"FANLIGHT_UP_LISTEN": url.partition("//")[2]}
+    answer = run_cli("sql", "SELECT 1 AS one", "-f", "csv", folder=folder, environment=environment)
+    assert (answer.returncode, answer.stdout) == (0, '"one"\n1\n')
+
+
 def test_text_in_double_quotes_and_a_statement_without_quotes_get_a_hint(ask: Ask) -> None:
     quoted = ask('SELECT count() FROM actions WHERE user_id = "ada"')
     assert quoted.returncode == 1

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import typer
 
 from fanlight_collectors.cli.errors import unusable
+from fanlight_collectors.config import DEFAULT_LISTEN, default_up_url
 
-DEFAULT_ENDPOINT = "http://127.0.0.1:4318"  # of `fanlight up`
 PROBE_TIMEOUT_S = 0.5
 
 
@@ -24,7 +24,7 @@ def run(
         str | None,
         typer.Option(
             envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
-            help=f"Where the spans go: an OTLP/HTTP endpoint (default: {DEFAULT_ENDPOINT}).",
+            help=f"Where the spans go: an OTLP/HTTP endpoint (default: http://{DEFAULT_LISTEN}).",
             metavar="URL",
         ),
     ] = None,
@@ -39,7 +39,7 @@ def run(
       fanlight run -- python my_agent.py --question "why?"
       fanlight run --endpoint http://collector:4318 -- uvicorn my_app:app
     """
-    target = endpoint or DEFAULT_ENDPOINT
+    target = endpoint or default_up_url()
     if shutil.which(command[0]) is None:
         raise unusable(
             f"{command[0]} is not a program on this machine; give it as: fanlight run -- python app.py"

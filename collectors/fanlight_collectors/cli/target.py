@@ -11,7 +11,7 @@ from fanlight_collectors.cli.caret import shorten
 from fanlight_collectors.cli.errors import unusable
 from fanlight_collectors.cli.output import Rows, parse_rows
 from fanlight_collectors.cli.through_up import answers, open_up
-from fanlight_collectors.config import DEFAULT_FOLDER, DEFAULT_LISTEN
+from fanlight_collectors.config import DEFAULT_FOLDER, DEFAULT_LISTEN, default_up_url
 from fanlight_schema.store import QueryError, StoreError, open_store
 
 DATA_FOLDER = DEFAULT_FOLDER
@@ -21,8 +21,6 @@ FIX = "run `fanlight schema apply`, or restart the up that holds it"
 READ_ONLY = {"readonly": 1}  # a command that reads never changes a store, whatever the statement
 ONE_SLASH = re.compile(r"(chdb|clickhouses?|https?):(?!//)")
 UP_SCHEMES = ("http://", "https://")
-UP_URL = f"http://{DEFAULT_LISTEN}"
-
 
 StoreOption: TypeAlias = Annotated[
     str | None,
@@ -31,7 +29,7 @@ StoreOption: TypeAlias = Annotated[
         envvar="FANLIGHT_STORE",
         metavar="URL",
         help="A folder, clickhouse://user:password@host/db, or the http:// address of a running up "
-        f"(default: {UP_URL} if up runs there, else ./{DATA_FOLDER}).",
+        f"(default: http://{DEFAULT_LISTEN} if up runs there, else ./{DATA_FOLDER}).",
         show_default=False,
     ),
 ]
@@ -71,12 +69,13 @@ def find_target(store: str | None, *, for_writing: bool = False) -> str:
     """The URL of a store or of a running up; for writing, ./fanlight-data need not be there yet."""
     if store is not None:
         return store_url(store)
-    if answers(UP_URL):
-        return UP_URL
+    up_url = default_up_url()
+    if answers(up_url):
+        return up_url
     if not for_writing and not Path(DATA_FOLDER).is_dir():
         demo = f" (the demo's data: --store ./{DEMO_FOLDER})" if Path(DEMO_FOLDER).is_dir() else ""
         raise unusable(
-            f"no data yet: no `fanlight up` runs at {UP_URL} and there is no folder ./{DATA_FOLDER}; "
+            f"no data yet: no `fanlight up` runs at {up_url} and there is no folder ./{DATA_FOLDER}; "
             f"try `fanlight demo`, or start `fanlight up`, or name a store with --store{demo}"
         )
     return store_url(DATA_FOLDER)
