@@ -191,6 +191,13 @@ def test_a_second_up_is_told_of_the_first(folder: Path, url: str) -> None:
     assert "--store http://127.0.0.1:PORT" in same_folder.stderr
 
 
+def test_an_up_into_another_up_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    result = run_cli("up", "--store", "http://127.0.0.1:9", folder=tmp_path)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "up cannot write into another up" in result.stderr
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9" in result.stderr
+
+
 def test_a_folder_that_may_not_be_written_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
