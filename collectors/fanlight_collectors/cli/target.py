@@ -8,16 +8,16 @@ from typing import Annotated, Protocol, TypeAlias
 import typer
 
 from fanlight_collectors.cli.caret import shorten
-from fanlight_collectors.cli.errors import unusable
+from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.output import Rows, parse_rows
 from fanlight_collectors.cli.through_up import answers, open_up
 from fanlight_collectors.config import DEFAULT_FOLDER, DEFAULT_LISTEN, default_up_url
+from fanlight_collectors.sqlguard import Guard, Refused
 from fanlight_schema.store import QueryError, StoreError, open_store
 
 DATA_FOLDER = DEFAULT_FOLDER
 DEMO_FOLDER = "fanlight-demo"  # of `fanlight demo`, apart from the figures of real programs
 MISSING_NAME = frozenset({47, 60, 81})  # ClickHouse: unknown identifier, table, database
-FIX = "run `fanlight schema apply`, or restart the up that holds it"
 READ_ONLY = {"readonly": 1}  # a command that reads never changes a store, whatever the statement
 ONE_SLASH = re.compile(r"(chdb|clickhouses?|https?):(?!//)")
 UP_SCHEMES = ("http://", "https://")
@@ -54,15 +54,19 @@ def read_rows(reader: Reader, sql: str) -> Rows:
     except QueryError as error:
         if error.code in MISSING_NAME:
             raise unusable(
-                f"{reader.shown} is not as this fanlight needs it ({shorten(error.message)}); {FIX}"
+                f"{reader.shown} is not as this fanlight needs it ({shorten(error.message)}); "
+                f"`fanlight schema status --store {reader.shown}` says what it lacks and what to do"
             ) from error
         raise
 
 
-def open_reader(store: str | None) -> Reader:
-    """A reader of the store that the options name; CommandError says what to do if there is none."""
+def open_reader(store: str | None, *, guarded: bool = False) -> Reader:
+    """A reader of the store that the options name; CommandError says what to do if there is none.
+
+    `guarded`: a person's statements are held to what an `up` answers, also where a folder is read directly.
+    """
     target = find_target(store)
-    return open_up(target) if target.startswith(UP_SCHEMES) else DirectReader(target)
+    return open_up(target) if target.startswith(UP_SCHEMES) else DirectReader(target, guarded)
 
 
 def find_target(store: str | None, *, for_writing: bool = False) -> str:
@@ -91,6 +95,16 @@ def store_url(text: str) -> str:
     return text if "://" in text else f"chdb://{Path(text).resolve()}"
 
 
+def require_folder(url: str) -> None:
+    """CommandError where the folder of an embedded store is none."""
+    folder = Path(url.removeprefix("chdb://"))
+    if not url.startswith("chdb://") or folder.is_dir():
+        return
+    if folder.exists():
+        raise unusable(f"{folder} is a file, not a data folder; name a folder with --store")
+    raise unusable(f"there is no data folder {folder}; `fanlight up --data {folder}` makes one")
+
+
 def check_permission(url: str) -> None:
     """CommandError where this user may not write to the folder of an embedded store, as its engine must."""
     folder = Path(url.removeprefix("chdb://"))
@@ -106,19 +120,27 @@ def check_permission(url: str) -> None:
 class DirectReader:
     """Reads a store that is opened in this process, and changes nothing in it."""
 
-    def __init__(self, url: str) -> None:
-        folder = Path(url.removeprefix("chdb://"))
-        if url.startswith("chdb://") and not folder.is_dir():
-            raise unusable(f"there is no data folder {folder}; `fanlight up --data {folder}` makes one")
+    def __init__(self, url: str, guarded: bool = False) -> None:
+        require_folder(url)
         check_permission(url)
         try:
             self._store = open_store(url, create=False)
         except StoreError as error:
             raise unusable(str(error)) from error
         self.shown = self._store.url
+        # On a server its own grants say what this user may do.
+        self._guard = Guard(self._store) if guarded and self._store.embedded else None
 
     def query_bytes(self, sql: str, output_format: str) -> bytes:
+        if self._guard is not None:
+            self._check(self._guard, sql)
         return self._store.query_bytes(sql, output_format, READ_ONLY)
+
+    def _check(self, guard: Guard, sql: str) -> None:
+        try:
+            guard.check(sql)
+        except Refused as error:
+            raise CommandError(f"this statement is not run: {error}") from error
 
     def close(self) -> None:
         self._store.close()

@@ -38,8 +38,8 @@ def up(
         typer.Option(
             metavar="FILE",
             envvar="FANLIGHT_UP_TOKEN_FILE",
-            help="File whose first line senders must show as bearer token: "
-            'OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer TOKEN".',
+            help="File whose first line senders must show as bearer token, "
+            "in OTEL_EXPORTER_OTLP_HEADERS as authorization=Bearer TOKEN.",
         ),
     ] = None,
     queue_bytes: Annotated[
