@@ -14,6 +14,8 @@ DEFAULT_FOLDER: Final = "fanlight-data"
 DEFAULT_QUEUE_BYTES: Final = 64 * 2**20
 MIN_QUEUE_BYTES: Final = 20 * 2**20  # one request body of the size that is taken
 MIN_TOKEN_CHARS: Final = 16
+# To listen at one of these is to listen at every address of the machine; none can be called by it.
+_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}
 
 
 class ConfigError(ValueError):
@@ -113,6 +115,11 @@ class UpConfig:
         return int(self.listen.rpartition(":")[2])
 
     @property
+    def local_url(self) -> str:
+        """Where a program on this machine reaches this up."""
+        return local_url(self.listen)
+
+    @property
     def sql_token_path(self) -> Path:
         """In the data folder; for a server store, in the user's state folder, by port."""
         if self.store.startswith("chdb://"):
@@ -161,6 +168,22 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     """$XDG_STATE_HOME/fanlight (XDG Base Directory Specification), for what outlives a run but is no data."""
     base = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "fanlight"
+
+
+def local_url(listen: str) -> str:
+    """The URL at which a program on this machine reaches a server that listens at host:port.
+
+    >>> local_url("0.0.0.0:4318"), local_url("10.0.0.7:4318")
+    ('http://127.0.0.1:4318', 'http://10.0.0.7:4318')
+    """
+    host, _, port = listen.rpartition(":")
+    return f"http://{_EVERY_ADDRESS.get(host, host)}:{port}"
+
+
+def default_up_url(environ: Mapping[str, str] | None = None) -> str:
+    """Where an up is looked for that no option names: at FANLIGHT_UP_LISTEN, else at the usual port."""
+    source = os.environ if environ is None else environ
+    return local_url(source.get("FANLIGHT_UP_LISTEN") or DEFAULT_LISTEN)
 
 
 def sql_token_from_environment(environ: Mapping[str, str] | None = None) -> str | None:

@@ -11,10 +11,10 @@ SHA-256 is kept in `schema_migrations`, and apply() refuses to go on when it dif
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from .gpu import seeds
 from .store import Store, StoreError
@@ -38,6 +38,8 @@ ENGINE = MergeTree
 ORDER BY version
 COMMENT 'Which schema files were applied to this database; two programs at once may both write a row'
 """
+
+RECORDED = "SELECT version, any(name), groupUniqArray(checksum) FROM schema_migrations GROUP BY version"
 
 
 class SchemaError(StoreError):
@@ -141,7 +143,11 @@ def status(store: Store, *, files: Iterable[Migration] | None = None) -> list[Mi
 
 
 def _states(store: Store, wanted: list[Migration]) -> list[MigrationStatus]:
-    recorded = _recorded(store)
+    return compare(_recorded(store), wanted)
+
+
+def compare(recorded: Recorded, wanted: list[Migration]) -> list[MigrationStatus]:
+    """Every migration of a program and of a store that has these on record, by number."""
     known = {migration.version for migration in wanted}
     states = [MigrationStatus(m.version, m.name, _state(m, recorded)) for m in wanted]
     newer = [MigrationStatus(v, name, "newer") for v, (name, _) in recorded.items() if v not in known]
@@ -162,9 +168,11 @@ def _recorded(store: Store) -> Recorded:
     )
     if not exists.rows[0][0]:
         return {}
-    rows = store.query(
-        "SELECT version, any(name), groupUniqArray(checksum) FROM schema_migrations GROUP BY version"
-    ).rows
+    return as_recorded(store.query(RECORDED).rows)
+
+
+def as_recorded(rows: Iterable[Sequence[Any]]) -> Recorded:
+    """The rows of RECORDED by version."""
     return {version: (name, set(checksums)) for version, name, checksums in rows}
 
 

@@ -1,5 +1,6 @@
 """What a newcomer meets first: help texts, wrong usage, the missing extra."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def test_every_help_has_an_example_and_fits_80_columns(tmp_path: Path, command: 
     assert f"fanlight {command.split()[0]}" in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80
     assert "…" not in shown.stdout
+    assert not re.search(r"<bool>|<list|<Path", shown.stdout)
 
 
 def test_no_arguments_show_the_help(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ def test_no_arguments_show_the_help(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nope"], ["sql"], ["stats", "--by", "color"], ["trace", "a", "--limit", "0"]]
+    "arguments", [["nope"], ["sql", ""], ["stats", "--by", "color"], ["trace", "a", "--limit", "0"]]
 )
 def test_wrong_usage_is_exit_code_2(tmp_path: Path, arguments: list[str]) -> None:
     result = run_cli(*arguments, folder=tmp_path)

@@ -52,7 +52,7 @@ def test_into_a_folder_figures_are_there_when_it_ends_and_twice_is_once(
     for _ in range(2):
         result = run_cli("import", *files, *store, folder=tmp_path)
         assert result.returncode == 1
-        assert "imported 3 spans from 3 files (3 requests)" in result.stdout
+        assert "imported 3 spans from 3 files (3 OTLP messages)" in result.stdout
         problems = [line for line in result.stderr.splitlines() if line.startswith("not imported")]
         assert [Path(line.split(": ")[1].split(",")[0]).name for line in problems] == [
             "two.jsonl.gz",
@@ -73,6 +73,44 @@ def test_through_a_running_up_and_good_files_are_exit_code_0(tmp_path: Path, fil
         expected = [{"action_name": "ask", "user_id": "ada", "model_calls": 0}]
         up.settle()
         assert up.rows("SELECT action_name, user_id, model_calls FROM actions") == expected
+
+
+BAD_SPANS = {
+    "badid.json": (
+        {"traceId": "abc0"},
+        "whose trace id is not 32 hexadecimal digits, or only zeros (ask)",
+    ),
+    "nohex.json": ({"traceId": "xyz"}, "that cannot be read (traceId is not a hex string)"),
+    "badparent.json": ({"parentSpanId": "ab"}, "whose parent's id is not 16 hexadecimal digits (ask)"),
+    "old.json": ({"startTimeUnixNano": "1"}, "that starts before the year 2000 (ask)"),
+}
+
+
+def write_bad_spans(folder: Path) -> list[str]:
+    for name, (change, _) in BAD_SPANS.items():
+        document = json.loads(request(1, "action", "ask"))
+        document["resourceSpans"][0]["scopeSpans"][0]["spans"][0].update(change)
+        (folder / name).write_text(json.dumps(document))
+    return [str(folder / name) for name in BAD_SPANS]
+
+
+def test_a_span_that_cannot_be_stored_is_named_with_the_reason_and_the_exit_code_is_1(tmp_path: Path) -> None:
+    bad = write_bad_spans(tmp_path)
+    with running_up(f"chdb://{tmp_path}/data", tmp_path) as up:
+        for store in (up.url, f"{tmp_path}/other"):
+            result = run_cli("import", *bad, "--store", store, folder=tmp_path)
+            assert result.returncode == 1
+            assert "imported 0 spans from 4 files" in result.stdout
+            expected = [
+                f"not imported: {tmp_path}/{name}: 1 span {why}" for name, (_, why) in BAD_SPANS.items()
+            ]
+            assert result.stderr.splitlines() == expected
+
+
+def test_a_dash_reads_stdin(tmp_path: Path) -> None:
+    result = run_cli("import", "-", "--store", "data", folder=tmp_path, stdin=request(1, "action", "ask"))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "imported 1 span from 1 file (1 OTLP message)" in result.stdout
 
 
 def test_where_no_file_is_there_nothing_is_made_and_one_line_says_so(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from fanlight_cli import clean_environment, run_cli
 from fanlight_collectors.cli.run import instrumented_environment, service_name
 from fanlight_collectors.demo_server import running_demo_server
-from running import running_up
+from running import FANLIGHT, running_up
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -33,7 +33,7 @@ def test_output_arguments_and_exit_code_are_the_program_s(tmp_path: Path) -> Non
 def test_a_signal_ends_the_program_as_without_fanlight(tmp_path: Path) -> None:
     program = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
     with subprocess.Popen(
-        [sys.executable, "-m", "fanlight_collectors.cli", "run", "--", sys.executable, "-c", program],
+        [*FANLIGHT, "run", "--endpoint", NOWHERE, "--", sys.executable, "-c", program],
         cwd=tmp_path,
         env=clean_environment(),
         stderr=subprocess.DEVNULL,
@@ -64,6 +64,24 @@ def test_an_endpoint_where_nothing_listens_is_one_line_of_warning(tmp_path: Path
     result = run_program("print('ran')", tmp_path)
     assert result.stdout == "ran\n"
     assert result.stderr.splitlines()[0].startswith(f"fanlight: nothing listens at {NOWHERE}")
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:9", "ftp://localhost:9", "http://localhost:x", "http://"])
+def test_an_endpoint_that_is_no_url_is_refused_with_one_that_is(tmp_path: Path, endpoint: str) -> None:
+    result = run_cli("run", "--endpoint", endpoint, "--", sys.executable, "-c", "print(1)", folder=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    example = "localhost:9" if endpoint == "localhost:9" else "127.0.0.1:4318"
+    assert (
+        result.stderr == f"fanlight: --endpoint is {endpoint!r}; give a URL, for example http://{example}\n"
+    )
+
+
+def test_an_endpoint_for_grpc_needs_no_scheme(tmp_path: Path) -> None:
+    command = ("run", "--endpoint", "127.0.0.1:9", "--", sys.executable, "-c", "print(1)")
+    protocol = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    result = run_cli(*command, folder=tmp_path, environment=protocol)
+    assert (result.returncode, result.stdout) == (0, "1\n")
+    assert result.stderr.startswith("fanlight: nothing listens at 127.0.0.1:9")
 
 
 def test_a_python_without_fanlight_runs_the_program_and_one_line_says_what_to_install(tmp_path: Path) -> None:

@@ -31,6 +31,14 @@ def url(folder: Path) -> Iterator[str]:
         yield up.url
 
 
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty store that no process holds."""
+    folder = tmp_path_factory.mktemp("applied")
+    assert run_cli("schema", "apply", "--store", str(folder), folder=folder).returncode == 0
+    return folder
+
+
 @pytest.fixture
 def ask(folder: Path, url: str) -> Ask:
     """Runs `fanlight sql ARGUMENTS --store URL-OF-UP`."""
@@ -119,7 +127,44 @@ def test_up_refuses_what_is_not_one_select_in_one_line(ask: Ask) -> None:
     result = ask("DROP TABLE spans")
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert "does not run this statement" in result.stderr
+    assert "this statement is not run" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SHOW TABLES", "DROP VIEW actions", "SELECT * FROM file('/etc/passwd')", "SELECT 1; SELECT 2"],
+)
+def test_a_folder_and_an_up_refuse_a_statement_with_the_same_words(
+    ask: Ask, applied: Path, statement: str
+) -> None:
+    through_up = ask(statement)
+    direct = run_cli("sql", statement, "--store", str(applied), folder=applied)
+    assert (direct.returncode, direct.stderr) == (1, through_up.stderr)
+    assert direct.stderr.startswith(("fanlight: this statement is not run", "fanlight: Syntax error"))
+
+
+def test_without_a_statement_the_views_are_listed_and_each_is_one(ask: Ask) -> None:
+    lines = ask().stdout.splitlines()[2:]
+    views = [line.split()[0] for line in lines]
+    assert {"actions", "model_calls", "fanout_by_user", "gpu_demand_by_user"} <= set(views)
+    assert all(len(line.split()) > 3 for line in lines)
+    counts = ask(
+        "SELECT " + ", ".join(f"(SELECT count() FROM {view}) AS {view}" for view in views), "-f", "json"
+    )
+    assert json.loads(counts.stdout) == [dict.fromkeys(views, 0)]
+
+
+def test_a_refusal_says_how_to_find_the_views(ask: Ask) -> None:
+    assert "`fanlight sql` alone lists the views" in ask("SHOW TABLES").stderr
+
+
+def test_a_syntax_error_is_short(ask: Ask) -> None:
+    two = ask("SELECT 1; SELECT 2").stderr.splitlines()[0]
+    assert (
+        two
+        == "fanlight: Syntax error (Multi-statements are not allowed): failed at position 9 (end of query)"
+    )
+    assert ask("SELEC 1").stderr.splitlines()[0] == "fanlight: Syntax error: failed at position 7 (1)"
 
 
 @pytest.mark.parametrize("output", ["csv", "table"])
@@ -151,7 +196,13 @@ def test_schema_is_applied_once_and_a_folder_is_read_without_an_up(tmp_path: Pat
     assert json.loads(answer.stdout) == [{"n": 0}]
     dropped = run_cli("sql", "DROP VIEW actions", folder=tmp_path)
     assert (dropped.returncode, dropped.stderr.count("\n")) == (1, 1)
-    assert "readonly" in dropped.stderr
+    assert "this statement is not run" in dropped.stderr
+
+
+def test_an_up_that_no_option_names_is_looked_for_where_its_variable_says(folder: Path, url: str) -> None:
+    environment = {"FANLIGHT_UP_LISTEN": url.partition("//")[2]}
+    answer = run_cli("sql", "SELECT 1 AS one", "-f", "csv", folder=folder, environment=environment)
+    assert (answer.returncode, answer.stdout) == (0, '"one"\n1\n')
 
 
 def test_text_in_double_quotes_and_a_statement_without_quotes_get_a_hint(ask: Ask) -> None:
@@ -174,6 +225,27 @@ def test_a_url_with_one_slash_is_no_folder(tmp_path: Path) -> None:
     assert "clickhouse://" in result.stderr
 
 
+def test_a_folder_that_is_none_is_said_so_by_schema_and_sql_alike(tmp_path: Path) -> None:
+    (tmp_path / "afile").touch()
+    for command in (["schema", "status"], ["sql", "SELECT 1"]):
+        missing = run_cli(*command, "--store", "./none", folder=tmp_path)
+        assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
+        assert f"there is no data folder {tmp_path}/none" in missing.stderr
+        file = run_cli(*command, "--store", "./afile", folder=tmp_path)
+        assert (file.returncode, file.stderr.count("\n")) == (2, 1)
+        assert f"{tmp_path}/afile is a file, not a data folder" in file.stderr
+
+
+def test_the_schema_of_a_running_up_can_be_looked_at_and_applying_it_changes_nothing(
+    folder: Path, url: str, applied: Path
+) -> None:
+    shown = run_cli("schema", "status", "--store", url, folder=folder)
+    direct = run_cli("schema", "status", "--store", str(applied), folder=folder)
+    assert (shown.returncode, shown.stdout) == (0, direct.stdout)
+    again = run_cli("schema", "apply", "--store", url, folder=folder)
+    assert (again.returncode, again.stdout) == (0, f"{url}: 0 migrations applied, up to date\n")
+
+
 def test_a_second_up_is_told_of_the_first(folder: Path, url: str) -> None:
     same_port = run_cli("up", "--data", f"{folder}/other", "--listen", url.partition("//")[2], folder=folder)
     assert (same_port.returncode, same_port.stderr.count("\n")) == (2, 1)
@@ -183,6 +255,13 @@ def test_a_second_up_is_told_of_the_first(folder: Path, url: str) -> None:
     assert (same_folder.returncode, same_folder.stderr.count("\n")) == (2, 1)
     assert "open in process" in same_folder.stderr
     assert "--store http://127.0.0.1:PORT" in same_folder.stderr
+
+
+def test_an_up_into_another_up_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    result = run_cli("up", "--store", "http://127.0.0.1:9", folder=tmp_path)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "up cannot write into another up" in result.stderr
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9" in result.stderr
 
 
 def test_a_folder_that_may_not_be_written_is_one_line(

@@ -33,6 +33,36 @@ GPU = ["gpu_seconds", "gpu_seconds_low", "gpu_seconds_high", "gpu_method", "requ
 DIMENSIONS = ["action", "agent", "hour", "region"]
 
 
+def a_span(trace_id: int, span_id: int, parent: int, kind: int, **attributes: str | int) -> dict[str, object]:
+    """A span in OTLP/JSON, begun 2026-11-01 00:00:00 UTC."""
+    said = [
+        {"key": key, "value": {"intValue" if isinstance(value, int) else "stringValue": value}}
+        for key, value in attributes.items()
+    ]
+    ids = {"traceId": f"{trace_id:032x}", "spanId": f"{trace_id * 16 + span_id:016x}"}
+    if parent:
+        ids["parentSpanId"] = f"{trace_id * 16 + parent:016x}"
+    times = {"startTimeUnixNano": str(1793491200 * 10**9), "endTimeUnixNano": str(1793491201 * 10**9)}
+    return {**ids, "name": "chat m", "kind": kind, **times, "attributes": said}
+
+
+CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+
+
+def call_span(trace_id: int, *, requests: int = 1, parent: bool = False) -> dict[str, object]:
+    role: dict[str, str | int] = {"fanlight.role": "call", "fanlight.requests": requests}
+    return a_span(trace_id, 2, 1 if parent else 0, 3, **CHAT, **role)
+
+
+def try_span(trace_id: int, resend: int) -> dict[str, object]:
+    role: dict[str, str | int] = {"fanlight.role": "request", "http.request.resend_count": resend}
+    return a_span(trace_id, 3 + resend, 2, 3, **CHAT, **role)
+
+
+def server_span(trace_id: int) -> dict[str, object]:
+    return a_span(trace_id, 1, 0, 2, **{"http.request.method": "POST"})
+
+
 def stats(run: DemoRun, *arguments: str, columns: int | None = None) -> str:
     result = run_cli("stats", *arguments, "--store", run.up.url, folder=run.folder, columns=columns)
     assert result.returncode == 0, result.stderr
@@ -76,6 +106,42 @@ def test_the_table_fits_and_begins_with_the_headline(demo_run: DemoRun, by: str,
     assert re.fullmatch(r"Fan-out [\d.,]+ requests per user action", lines[0])
     assert lines[1].startswith(f"  {ACTIONS - 1} actions, ")
     assert any("not in these figures: 1 more" in line for line in lines)
+
+
+def test_tokens_that_were_estimated_are_said_beside_their_sums(demo_run: DemoRun) -> None:
+    """One reader of the demo leaves its stream; a stream's usage comes with its end."""
+    shown = stats(demo_run, "--by", "model")
+    [calls] = demo_run.up.rows("SELECT count() AS n FROM model_calls WHERE origin = 'user'")
+    assert f"the tokens of 1 of {calls['n']} calls are estimated" in shown
+    [left] = demo_run.up.rows("SELECT action_id FROM actions WHERE action_name = 'changed_mind'")
+    assert re.search(r"tokens in, \d+ out \(of 1 call estimated\); GPU", trace(demo_run, left["action_id"]))
+
+
+def test_figures_of_no_action_are_none_and_the_options_that_show_more_do(demo_run: DemoRun) -> None:
+    nothing, hint, *_ = stats(demo_run, "--workload", "eval").splitlines()
+    assert nothing == "no actions of origin user and workload eval"
+    assert hint == (
+        f"not in these figures: {ACTIONS} more of other origins or workloads (--origin all --workload all)"
+    )
+    assert "(--workload all)" in stats(demo_run, "--workload", "eval", "--origin", "all")
+    everything = stats(demo_run, "--workload", "all", "--origin", "all").splitlines()
+    assert re.fullmatch(r"Fan-out [\d.,]+ requests per action", everything[0])
+    assert not any("not in these figures" in line for line in everything)
+
+
+def test_calls_outside_any_action_are_said_to_be_actions_of_their_own(
+    demo_run: DemoRun, tmp_path: Path
+) -> None:
+    """Three spans as of three calls that a program makes outside any action, one of them with a retry."""
+    assert "outside any fanlight.action" not in stats(demo_run)
+    spans = [call_span(1), call_span(2), call_span(3, requests=2), try_span(3, 0), try_span(3, 1)]
+    spans += [server_span(4), call_span(4, parent=True)]
+    request = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "fanlight"}, "spans": spans}]}]}
+    (tmp_path / "calls.json").write_text(json.dumps(request))
+    assert run_cli("import", "calls.json", "--store", "data", folder=tmp_path).returncode == 0
+    shown = run_cli("stats", "--store", "data", folder=tmp_path).stdout
+    assert "3 actions are single calls outside any fanlight.action(); each counts as" in shown
+    assert "  4 actions, 4 calls, 5 requests\n" in shown
 
 
 def test_show_sql_prints_a_statement_that_gives_the_same_rows(demo_run: DemoRun) -> None:

@@ -113,6 +113,14 @@ def test_a_real_endpoint_needs_a_model_and_a_key(tmp_path: Path) -> None:
         assert (result.returncode, result.stderr.count("\n")) == (2, 1)
 
 
+def test_a_real_endpoint_that_answers_nothing_is_a_failure(tmp_path: Path) -> None:
+    endpoint = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_API_KEY": "none"}
+    result = run_cli("demo", "--real", "--model", "m", folder=tmp_path, environment=endpoint)
+    assert result.returncode == 1
+    assert result.stderr.startswith("fanlight: nothing was answered: all 11 actions failed; is")
+    assert "Fan-out" not in result.stdout
+
+
 def test_stats_by_user_is_what_the_server_received(demo_run: DemoRun) -> None:
     shown = run_cli(
         "stats",

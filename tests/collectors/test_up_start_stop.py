@@ -1,6 +1,7 @@
 """How `fanlight up` starts, what it says when it cannot, and that stopping it loses nothing."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -36,6 +37,20 @@ def test_start_prints_four_lines_that_say_where_and_how() -> None:
         assert str(up.folder) in data
         assert f"OTEL_EXPORTER_OTLP_ENDPOINT={up.url}" in point
         assert f"fanlight stats --store {up.url}" in look
+
+
+def test_where_every_address_is_listened_at_the_addresses_that_are_printed_work(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    with running_up(listen="0.0.0.0:0", token_file=str(tmp_path / "token")) as up:
+        where, _data, point, look = up.greeting.splitlines()
+    assert re.search(r"on http://127\.0\.0\.1:\d+ and at this machine's other addresses", where)
+    assert look.endswith(f"fanlight stats --store {up.url}")
+    setting = point.partition(":   ")[2]
+    shown = subprocess.run(
+        ["sh", "-c", f"{setting} env"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert f"OTEL_EXPORTER_OTLP_ENDPOINT={up.url}" in shown
+    assert f"OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer {TOKEN}" in shown
 
 
 def test_port_in_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

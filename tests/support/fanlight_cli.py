@@ -6,12 +6,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+# Somebody's `up` may run at the usual port; a test's own has a port of its own, and is named.
+NO_UP = {"FANLIGHT_UP_LISTEN": "127.0.0.1:9"}
 OURS = ("FANLIGHT_", "OTEL_", "OPENAI_", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This environment without what steers fanlight, OpenTelemetry, openai or rich."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(OURS)} | dict(extra or {})
+    """This environment without what steers fanlight, OpenTelemetry, openai or rich, and without an up."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(OURS)} | NO_UP | dict(extra or {})
 
 
 def run_cli(

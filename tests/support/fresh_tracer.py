@@ -12,7 +12,7 @@ from opentelemetry import context, trace
 from opentelemetry.util._once import Once
 
 import fanlight
-from fanlight import _cascade, _guard, _people, testing
+from fanlight import _cascade, _guard, testing
 from fanlight._runtime import runtime
 from otlp_receiver import OtlpReceiver
 
@@ -37,7 +37,6 @@ def fresh_tracer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     context.detach(token)
     _guard.raise_errors(False)
     _guard.forget_errors()
-    _people.forget_warnings()
     _cascade.forget()
     _forget_global_provider()
 

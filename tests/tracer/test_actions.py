@@ -160,7 +160,7 @@ def test_user_set_outside_any_trace_is_said_once(spans: Captured, caplog: pytest
     fanlight.set_user("u-1")
     fanlight.set_user("u-2")
     assert caplog.messages == [
-        "set_user() was called outside any action; call it inside `with fanlight.action(...)`"
+        "fanlight: set_user() was called outside any action; call it inside `with fanlight.action(...)`"
     ]
     with fanlight.action("answer"):
         pass
@@ -170,7 +170,26 @@ def test_user_set_outside_any_trace_is_said_once(spans: Captured, caplog: pytest
 def test_user_that_is_no_text_is_written_as_text(spans: Captured) -> None:
     with fanlight.action("answer"):
         fanlight.set_user(42)  # type: ignore[arg-type]  # what apps do with database keys
+    with fanlight.action("given", user=5):  # type: ignore[call-overload]  # the same
+        pass
     assert spans.named("answer").attributes[names.USER_ID] == "42"
+    assert spans.named("given").attributes[names.USER_ID] == "5"
+
+
+def test_origin_and_workload_that_are_none_are_said_once_and_the_defaults_stand(
+    spans: Captured, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("one", "two"):
+        with fanlight.action(name, origin="bogus", workload="evil"):  # type: ignore[call-overload]  # tested
+            pass
+    for name in ("one", "two"):
+        said = spans.named(name).attributes
+        assert (said[names.ACTION_ORIGIN], said[names.WORKLOAD]) == ("user", "serving")
+    assert caplog.messages == [
+        "fanlight: origin='bogus' of an action is none of user, schedule, agent, system; it is taken as user",
+        "fanlight: workload='evil' of an action is none of serving, rl_rollout, eval, batch, training; "
+        "it is taken as serving",
+    ]
 
 
 def test_exception_passes_unchanged_and_marks_the_span(spans: Captured) -> None:

@@ -22,8 +22,8 @@ def test_unusable_settings_are_reported_and_the_default_stands(caplog: pytest.Lo
     assert caplog.record_tuples[0] == (
         "fanlight",
         logging.WARNING,
-        "OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4318': give a URL, for example http://127.0.0.1:4318; "
-        "fanlight goes on with http://127.0.0.1:4318",
+        "fanlight: OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4318': give a URL, for example "
+        "http://127.0.0.1:4318; going on with http://127.0.0.1:4318",
     )
     assert len(caplog.messages) == 4
     assert "token" not in caplog.messages[1]

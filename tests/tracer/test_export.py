@@ -158,8 +158,33 @@ def test_refused_batch_is_counted_and_not_sent_again(
     assert len(collector.spans) == 5
     assert sink().counts == ExportCounts(ended=15, delivered=5, rejected=10)
     assert [message for message in caplog.messages if "rejected" in message] == [
-        "the collector rejected 10 spans (HTTP 400 Bad Request)"
+        "fanlight: the collector rejected 10 spans (HTTP 400 Bad Request)"
     ]
+
+
+def test_collector_that_asks_for_a_token_is_said_with_the_variable_that_gives_it(
+    collector: OtlpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    collector.answer(401)
+    fanlight.instrument()
+    record(1)
+    assert fanlight.flush()
+    assert caplog.messages == [
+        "fanlight: the collector rejected 1 spans (HTTP 401 Unauthorized; "
+        'set OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer <its token>")'
+    ]
+
+
+def test_login_in_the_collector_s_url_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://ann:secret@127.0.0.1:{port}")
+    fanlight.instrument()
+    record(1)
+    fanlight.shutdown()
+    assert f"nothing listens at http://127.0.0.1:{port} (" in caplog.messages[0]
+    assert "secret" not in caplog.text
 
 
 def test_partial_success_is_counted(collector: OtlpReceiver) -> None:
@@ -218,7 +243,8 @@ def test_memory_is_bounded_in_bytes_and_the_rest_is_counted(monkeypatch: pytest.
 def test_nobody_listening_costs_no_time_at_the_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     fanlight.instrument()
     record(10)
     counts = sink().counts
@@ -227,8 +253,9 @@ def test_nobody_listening_costs_no_time_at_the_end(
     assert time.perf_counter() - began < 0.5
     assert counts == ExportCounts(ended=10, dropped=10)
     assert len(caplog.messages) == 2
-    assert "Is a collector running" in caplog.messages[0]
-    assert caplog.messages[1] == "10 spans could not be delivered before the process ended"
+    assert caplog.messages[0].startswith(f"fanlight: nothing listens at {url} (ConnectionRefusedError: ")
+    assert "`fanlight up` starts a collector" in caplog.messages[0]
+    assert caplog.messages[1] == "fanlight: 10 spans could not be delivered before the process ended"
 
 
 def test_hanging_collector_holds_the_end_for_its_timeout_only(

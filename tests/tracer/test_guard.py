@@ -61,9 +61,9 @@ def test_broken_sink_fails_nothing_and_is_logged_once(caplog: pytest.LogCaptureF
     assert fanlight.shutdown() is False
     assert _guard.error_counts() == {"spans.end": 2, "instrument.flush": 1, "instrument.shutdown": 1}
     assert [message.split(" (")[0] for message in caplog.messages] == [
-        "fanlight failed in spans.end",
-        "fanlight failed in instrument.flush",
-        "fanlight failed in instrument.shutdown",
+        "fanlight: failed in spans.end",
+        "fanlight: failed in instrument.flush",
+        "fanlight: failed in instrument.shutdown",
     ]
 
 
@@ -79,7 +79,7 @@ def test_broken_provider_of_the_app_fails_nothing(caplog: pytest.LogCaptureFixtu
     with fanlight.action("answer"):
         pass
     assert spans.named("answer")
-    assert "fanlight failed in instrument._use_provider" in caplog.text
+    assert "fanlight: failed in instrument._use_provider" in caplog.text
 
 
 def test_processor_of_the_app_that_fails_does_not_lose_our_span(spans: Captured) -> None:

@@ -6,14 +6,13 @@ is reported in the log with what to do, and the default stands: a tracer never s
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
-logger = logging.getLogger("fanlight")
+from fanlight._guard import logger
 
 Protocol: TypeAlias = Literal["http/protobuf", "grpc"]
 Trust: TypeAlias = Literal["direct", "always", "never"]
@@ -256,9 +255,7 @@ def _text(env: Mapping[str, str], name: str) -> str:
 
 
 def _refuse(name: str, variable: str, value: str, hint: str) -> None:
-    logger.warning(
-        "%s is %r: %s; fanlight goes on with %s", variable, value, hint, _BY_NAME[name].default or "none"
-    )
+    logger.warning("%s is %r: %s; going on with %s", variable, value, hint, _BY_NAME[name].default or "none")
 
 
 def _traces_url(env: Mapping[str, str]) -> str:

@@ -7,7 +7,6 @@ last spans get `shutdown_timeout_s`, and nothing at all where nobody listens.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import urlsplit
 
 from opentelemetry.context import (
     _SUPPRESS_HTTP_INSTRUMENTATION_KEY,
@@ -26,14 +26,12 @@ from opentelemetry.context import (
 
 from fanlight._current import detach
 from fanlight._finalisers import catch_up
-from fanlight._guard import guard
+from fanlight._guard import guard, logger
 from fanlight._otlp import encode_request, encode_span
 
 if TYPE_CHECKING:
     from fanlight._outcome import Outcome
     from fanlight._spans import LiveSpan
-
-logger = logging.getLogger("fanlight")
 
 MAX_BATCH_BYTES: Final = 4 * 2**20  # a fifth of the 20 MiB that OTLP receivers take by default (confighttp)
 WAKE_AT_BYTES: Final = 256 * 2**10  # enough for one request; below it spans wait for the interval
@@ -85,6 +83,7 @@ class ExportSink:
         describe_resource: Callable[[], Mapping[str, object]],
         scope: tuple[str, str],
         *,
+        url: str = "",
         queue_limit_bytes: int,
         interval_s: float,
         timeout_s: float,
@@ -92,6 +91,7 @@ class ExportSink:
         self._make_sender = make_sender
         self._describe_resource = describe_resource
         self._scope = scope
+        self._shown_url = _without_secrets(url)
         self._limit = queue_limit_bytes
         self._interval_s = interval_s
         self._timeout_s = timeout_s
@@ -284,8 +284,10 @@ class ExportSink:
         self._retry_after_s = outcome.retry_after_s or 0.0
         if self._failures == 1:
             logger.warning(
-                "spans cannot be delivered (%s); up to %d bytes are kept and tried again. Is a collector "
-                "running at OTEL_EXPORTER_OTLP_ENDPOINT (`fanlight up` starts one)?",
+                "%s %s (%s); up to %d bytes of spans are kept and tried again. `fanlight up` starts a "
+                "collector; OTEL_EXPORTER_OTLP_ENDPOINT names another one",
+                "spans cannot be delivered to" if self._reachable else "nothing listens at",
+                self._shown_url,
                 outcome.detail,
                 self._limit,
             )
@@ -295,6 +297,12 @@ class ExportSink:
             logger.warning(
                 "the collector rejected %d spans (%s)", refused, outcome.detail or "partial success"
             )
+
+
+def _without_secrets(url: str) -> str:
+    """Scheme, host and port; a login before the host or a query behind it may hold a token."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _suppressing() -> Context:

@@ -12,16 +12,32 @@ from __future__ import annotations
 import functools
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-logger = logging.getLogger("fanlight")
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    _Adapter = logging.LoggerAdapter  # not generic at run time before Python 3.11
+
+
+class _Named(_Adapter):
+    """Puts our name before each message: an app that has not set up logging shows the message alone."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return f"fanlight: {msg}", kwargs
+
+
+logger = _Named(logging.getLogger("fanlight"), {})
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+MAX_WARNINGS: Final = 100  # different ones that are logged; an app that makes more has read about it by then
+
 _errors: Counter[str] = Counter()
+_warned: set[str] = set()
 _raising = False
 
 
@@ -43,12 +59,20 @@ def swallow(where: str, error: Exception) -> None:
     _errors[where] += 1
     if _errors[where] == 1:
         logger.warning(
-            "fanlight failed in %s (%s: %s); the app is unaffected, further failures there are only counted",
+            "failed in %s (%s: %s); the app is unaffected, further failures there are only counted",
             where,
             type(error).__name__,
             error,
             exc_info=error,
         )
+
+
+def warn_once(message: str, *values: object) -> None:
+    """Log a use of fanlight that has no effect, the first time only."""
+    text = message % values
+    if text not in _warned and len(_warned) < MAX_WARNINGS:
+        _warned.add(text)
+        logger.warning("%s", text)
 
 
 class guard:  # noqa: N801  (used like contextlib.suppress)
@@ -91,3 +115,4 @@ def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
 def forget_errors() -> None:
     """Count and log from the start again: for tests."""
     _errors.clear()
+    _warned.clear()

@@ -122,6 +122,7 @@ def _start_export(config: Config) -> None:
         lambda: make_sender(config),
         _resource(config),
         (runtime.scope_name, runtime.version),
+        url=config.traces_url,
         queue_limit_bytes=config.queue_limit_bytes,
         interval_s=config.export_interval_s,
         timeout_s=config.timeout_s,

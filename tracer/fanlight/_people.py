@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fanlight._cascade import action_here
-from fanlight._guard import guarded, logger
+from fanlight._guard import guarded, warn_once
 from fanlight._steps import as_text
 
-_warned: set[str] = set()
+OUTSIDE: Final = "%s() was called outside any action; call it inside `with fanlight.action(...)`"
 
 
 @guarded
@@ -18,7 +20,7 @@ def set_user(user: str) -> None:
     """
     action = action_here()
     if action is None:
-        _warn("set_user")
+        warn_once(OUTSIDE, "set_user")
     else:
         action.user = as_text(user)
 
@@ -28,17 +30,6 @@ def set_session(session: str) -> None:
     """The running action belongs to this session; as `set_user`."""
     action = action_here()
     if action is None:
-        _warn("set_session")
+        warn_once(OUTSIDE, "set_session")
     else:
         action.session = as_text(session)
-
-
-def _warn(what: str) -> None:
-    if what not in _warned:
-        _warned.add(what)
-        logger.warning("%s() was called outside any action; call it inside `with fanlight.action(...)`", what)
-
-
-def forget_warnings() -> None:
-    """Log from the start again: for tests."""
-    _warned.clear()

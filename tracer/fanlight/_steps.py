@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextvars import Token
 from types import TracebackType
-from typing import Protocol, TypeVar, overload
+from typing import Final, Protocol, TypeVar, get_args, overload
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach
@@ -24,7 +24,7 @@ from fanlight._cascade import Action, Cascade, current_cascade, here, remember
 from fanlight._current import detach, finish
 from fanlight._entries import Entry
 from fanlight._functions import wrap_function
-from fanlight._guard import guard
+from fanlight._guard import guard, warn_once
 from fanlight._runtime import runtime
 from fanlight._spans import LiveSpan, inert_span, start_span
 from fanlight_schema import attributes as names
@@ -33,6 +33,10 @@ from fanlight_schema.attributes import Origin, Workload
 _beginning = guard("steps.begin")
 
 F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
+
+ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
+WORKLOADS: Final[tuple[Workload, ...]] = get_args(Workload)
 
 
 class Opener(Protocol):
@@ -119,7 +123,12 @@ def action(
 
     def open_span(name: str) -> LiveSpan:
         wanted = Action(
-            "", name, origin=origin, workload=workload, user=as_text(user), session=as_text(session)
+            "",
+            name,
+            origin=_known("origin", origin, ORIGINS),
+            workload=_known("workload", workload, WORKLOADS),
+            user=as_text(user),
+            session=as_text(session),
         )
         return _open_action(name, wanted, new)
 
@@ -143,6 +152,15 @@ def tool(name: str | F | None = None, *, attributes: Mapping[str, AttributeValue
     """A tool's execution: a step of the running action, written as `execute_tool`."""
 
     return _step(name, lambda name: open_tool(name, attributes), "tool")
+
+
+def _known(what: str, value: T, choices: tuple[T, ...]) -> T:
+    """The value if it is one of the choices, else the first of them, which is the default."""
+    if value in choices:
+        return value
+    listed = ", ".join(map(str, choices))
+    warn_once("%s=%r of an action is none of %s; it is taken as %s", what, value, listed, choices[0])
+    return choices[0]
 
 
 def _step(name: str | F | None, open_span: Opener, default_name: str) -> Step | F:

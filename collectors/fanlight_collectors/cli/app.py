@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from fanlight_collectors.cli import schema
 from fanlight_collectors.cli.caret import shorten
@@ -28,7 +28,11 @@ SCHEMA_HELP = "Make, check or print fanlight's tables and views in a ClickHouse 
 
 
 class PlainCommand(TyperCommand):
-    """A command whose messages for wrong values are without the words that pydantic puts before them."""
+    """A command whose messages for wrong values are without the words that pydantic puts before them, and
+    whose help names no Python types where there is nothing to choose: of flags and arguments."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override]  # typer hides its Context's base
+        return without_types(super().get_params(ctx))
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # typer hides its Context's base
         try:
@@ -38,8 +42,24 @@ class PlainCommand(TyperCommand):
             raise
 
 
+class PlainGroup(TyperGroup):
+    """A group of commands with the same help."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override]  # typer hides its Context's base
+        return without_types(super().get_params(ctx))
+
+
+def without_types(parameters: Sequence[Any]) -> list[Any]:
+    """The parameters, of which flags and arguments are shown without `<bool>` and `<list[str]>`."""
+    for one in parameters:
+        if one.param_type_name == "argument" or getattr(one, "is_flag", False):
+            one.display_type_rich = lambda ctx: None
+    return list(parameters)
+
+
 def _group(**options: Any) -> typer.Typer:
     return typer.Typer(
+        cls=PlainGroup,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -3,13 +3,17 @@
 import re
 
 _POSITION = re.compile(r"failed at position (\d+)")
-_ECHO = re.compile(r"(\(line \d+, col \d+\)): .*?(?=\. Expected|\. Unmatched|\. \.|\. \(|$)", re.DOTALL)
+_ECHO = re.compile(
+    r"(failed at position \d+ \(.*?\)(?: \(line \d+, col \d+\))?): .*?"
+    r"(?=\. Expected|\. Unmatched|\. \.|\. \(|$)",
+    re.DOTALL,
+)
 _NAME = re.compile(r"(?:identifier|function|table|column|database|name) [`'\"]?([\w.]+)", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"identifier [`'\"]?([^`'\"]+?)[`'\"]?(?= in scope|[,.;]|$)", re.IGNORECASE)
 _PREFIX = re.compile(  # of the embedded engine, and what clickhouse-connect puts before a server's message
     r"^(?:Received ClickHouse exception, code: \d+, server response: )?(?:Code: \d+\. )?DB::Exception: "
 )
-MAX_EXPECTED = 8  # of the tokens that ClickHouse would have taken, of which it may list a hundred
+MAX_EXPECTED = 8  # tokens that ClickHouse would have taken; it may list a hundred, which help nobody
 
 
 def explain(message: str, sql: str) -> str:
@@ -26,15 +30,12 @@ def _quotes_hint(message: str, sql: str) -> str:
 
 
 def shorten(message: str) -> str:
-    """The message without its echo of the statement and with a short list of what was expected."""
+    """The message without its echo of the statement, and without a long list of what was expected."""
     text = " ".join(_ECHO.sub(r"\1", _PREFIX.sub("", message)).split())
     head, found, tail = text.partition("Expected one of: ")
     if not found:
-        return text.partition(" In scope ")[0]
-    expected = tail.split(", ")
-    if len(expected) <= MAX_EXPECTED:
-        return text
-    return f"{head}{found}{', '.join(expected[:MAX_EXPECTED])}, ..."
+        return text.partition(" In scope ")[0].rstrip(" .")
+    return head.rstrip(" .") if tail.count(", ") >= MAX_EXPECTED else text
 
 
 def find_position(message: str, sql: str) -> int | None:

@@ -38,6 +38,7 @@ class Outcome:
 
     session: str
     actions: int = 0
+    said: str = ""  # by an agent some of whose actions failed: the end of it
     duration_s: float = 0.0
 
 
@@ -54,7 +55,7 @@ def demo(
         typer.Option(
             "--real",
             help="Ask the endpoint of OPENAI_BASE_URL with OPENAI_API_KEY instead of the demo's own server. "
-            "This sends about 60 requests, which may cost money.",
+            "This sends 17 to about 100 requests, as the model plans, which may cost money.",
         ),
     ] = False,
     model: Annotated[str | None, typer.Option(help="With --real: the model to ask.", metavar="NAME")] = None,
@@ -80,6 +81,7 @@ def demo(
         with closing(open_reader(url)) as reader:
             tally = server.tally if server is not None else None
             _wait_for_figures(console, reader)
+            _require_answers(reader, outcome)
             _compare(console, reader, outcome, tally)
             show_report(console, reader, outcome.session, _shown(folder))
     _say_what_next(console, folder)
@@ -146,7 +148,17 @@ def _run_agent(console: Console, outcome: Outcome, command: list[str], environme
     if code == 2 or not outcome.actions:
         raise CommandError(f"the agent did not run (exit code {code}): {said}")
     if code:
+        outcome.said = said
         console.print(Text(f"some actions failed: {said}", style="yellow"))
+
+
+def _require_answers(reader: Reader, outcome: Outcome) -> None:
+    sql = f"SELECT countIf(NOT is_error) FROM model_calls WHERE {_of_run(outcome.session)}"
+    if not read_rows(reader, sql).rows[0][0]:
+        raise CommandError(
+            f"nothing was answered: all {outcome.actions} actions failed; is the model's endpoint "
+            "(OPENAI_BASE_URL) right, and does it take the key and know the model?"
+        )
 
 
 def _counted(reader: Reader, session: str) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from fanlight_collectors.cli.figures import count, counted
 from fanlight_collectors.cli.output import progress_bar, show_value, terminal
 from fanlight_collectors.cli.target import StoreOption, find_target
 from fanlight_collectors.config import UpConfig
-from fanlight_collectors.importer import ImportReport, Sink, StoreSink, UpSink, import_files
+from fanlight_collectors.importer import STDIN, ImportReport, Sink, StoreSink, UpSink, import_files
 from fanlight_schema import migrate, refresh
 from fanlight_schema.store import Store, open_store
 
@@ -28,7 +28,9 @@ SETTLE_TIMEOUT_S = (
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="OTLP files.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="OTLP files, or - for stdin.", show_default=False)
+    ],
     store: StoreOption = None,
 ) -> None:
     """Import spans from OTLP files: JSON, JSON lines or protobuf, each also gzipped.
@@ -38,16 +40,21 @@ def import_(
 
     Examples:
       fanlight import traces.jsonl.gz
+      curl -s https://example.org/traces.json | fanlight import -
       fanlight import exported/*.json --store clickhouse://default:secret@localhost
     """
-    if not any(path.exists() for path in files):
+    if not any(map(_is_there, files)):
         raise CommandError(f"nothing imported: there is no {' and no '.join(map(str, files))}")
     target = find_target(store, for_writing=True)
     with _open_sink(target) as sink:
         report = _import(files, sink)
-    _show_summary(report, sum(path.exists() for path in files), target)
+    _show_summary(report, sum(map(_is_there, files)), target)
     if report.problems:
         raise typer.Exit(FAILED)
+
+
+def _is_there(path: Path) -> bool:
+    return path == STDIN or path.exists()
 
 
 @contextmanager
@@ -82,14 +89,10 @@ def _show_summary(report: ImportReport, files: int, target: str) -> None:
     console, errors = terminal(), terminal(stderr=True)
     console.print(
         f"imported {counted(report.spans, 'span')} from {counted(files, 'file')} "
-        f"({counted(report.documents, 'request')}) into {target}",
+        f"({counted(report.documents, 'OTLP message')}) into {target}",
         soft_wrap=True,
     )
-    for what, counts in (
-        ("rejected", report.rejected),
-        ("repaired", report.repaired),
-        ("skipped", report.skipped),
-    ):
+    for what, counts in (("repaired", report.repaired), ("skipped", report.skipped)):
         if counts:
             console.print(f"{what}: {_listed(counts)}", soft_wrap=True)
     for problem in report.problems[:MAX_PROBLEMS_SHOWN]:

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import typer
 
 from fanlight_collectors.cli.errors import unusable
+from fanlight_collectors.config import DEFAULT_LISTEN, default_up_url
 
-DEFAULT_ENDPOINT = "http://127.0.0.1:4318"  # of `fanlight up`
 PROBE_TIMEOUT_S = 0.5
+PROTOCOL_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 def run(
@@ -24,7 +25,7 @@ def run(
         str | None,
         typer.Option(
             envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
-            help=f"Where the spans go: an OTLP/HTTP endpoint (default: {DEFAULT_ENDPOINT}).",
+            help=f"Where the spans go: an OTLP/HTTP endpoint (default: http://{DEFAULT_LISTEN}).",
             metavar="URL",
         ),
     ] = None,
@@ -35,11 +36,15 @@ def run(
     client in it, and in the Python processes that it starts, is traced. The Python that runs it needs
     fanlight too: pip install fanlight in its environment.
 
+    A call outside any action (fanlight.action() in the program, or an entry that fanlight knows) counts as an
+    action of its own, with a fan-out of 1.
+
     Examples:
       fanlight run -- python my_agent.py --question "why?"
       fanlight run --endpoint http://collector:4318 -- uvicorn my_app:app
     """
-    target = endpoint or DEFAULT_ENDPOINT
+    target = endpoint or default_up_url()
+    _check_endpoint(target, os.environ)
     if shutil.which(command[0]) is None:
         raise unusable(
             f"{command[0]} is not a program on this machine; give it as: fanlight run -- python app.py"
@@ -90,8 +95,21 @@ def _auto_folder() -> Path:
     return folder
 
 
+def _check_endpoint(endpoint: str, environment: Mapping[str, str]) -> None:
+    """CommandError for an endpoint that the tracer could not use; for gRPC a host and port are enough."""
+    speaks_grpc = any(environment.get(name, "").strip() == "grpc" for name in PROTOCOL_VARIABLES)
+    try:
+        parts = urlsplit(endpoint)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number
+        is_url = False
+    if not is_url and not speaks_grpc:
+        example = endpoint if endpoint.count(":") == 1 and "/" not in endpoint else DEFAULT_LISTEN
+        raise unusable(f"--endpoint is {endpoint!r}; give a URL, for example http://{example}")
+
+
 def _listens(endpoint: str) -> bool:
-    parts = urlsplit(endpoint)
+    parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         with socket.create_connection((parts.hostname or "127.0.0.1", port), timeout=PROBE_TIMEOUT_S):

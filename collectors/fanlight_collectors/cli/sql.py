@@ -1,5 +1,6 @@
 """`fanlight sql`: one SELECT, answered as a table, JSON, CSV or TSV."""
 
+import re
 import sys
 from contextlib import closing
 from typing import Annotated, Literal
@@ -9,9 +10,11 @@ import typer
 from fanlight_collectors.cli.caret import explain
 from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.output import (
+    Cells,
     Rows,
     busy,
     parse_rows,
+    show_cells,
     show_rows,
     terminal,
     write_bytes,
@@ -19,35 +22,53 @@ from fanlight_collectors.cli.output import (
 )
 from fanlight_collectors.cli.target import Reader, StoreOption, open_reader
 
+VIEWS = (
+    "actions",
+    "model_calls",
+    "fanout_by_action",
+    "fanout_by_user",
+    "fanout_hourly",
+    "gpu_demand_by_user",
+    "gpu_demand_hourly",
+)
+VIEW = re.compile(r".*CREATE OR REPLACE VIEW (?P<name>\w+)\b.*COMMENT '(?P<comment>[^']*)';?", re.DOTALL)
 MACHINE_FORMATS = {"csv": "CSVWithNames", "tsv": "TSVWithNames"}
 
 
 def sql(
     statement: Annotated[
-        list[str],
-        typer.Argument(metavar="SELECT", help="The statement in quotes, or - to read it from stdin."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="SELECT",
+            help="The statement in quotes, - to read it from stdin, or nothing to list the views.",
+            show_default=False,
+        ),
+    ] = None,
     output_format: Annotated[
         Literal["table", "json", "csv", "tsv"], typer.Option("--format", "-f", help="How to print the rows.")
     ] = "table",
     store: StoreOption = None,
 ) -> None:
-    """Ask the store anything, in ClickHouse SQL.
+    """Ask the store anything, in ClickHouse SQL; without a statement, list the views there are.
 
-    Views to start from: actions, model_calls, fanout_by_action, fanout_by_user, fanout_hourly,
-    gpu_demand_by_user, gpu_demand_hourly.
+    SELECT, EXPLAIN and DESCRIBE TABLE are answered. DESCRIBE TABLE tells each column and its unit.
 
     Examples:
+      fanlight sql
+      fanlight sql "DESCRIBE TABLE actions"
       fanlight sql "SELECT * FROM fanout_by_user"
       fanlight sql "SELECT user_id, requests FROM actions LIMIT 5" --format csv
       fanlight sql - < my_question.sql
     """
+    if not statement:
+        show_views()
+        return
     if len(statement) > 1:
         raise unusable('quote the statement, so that the shell leaves it whole: fanlight sql "SELECT ..."')
     text = sys.stdin.read() if statement == ["-"] else statement[0]
     if not text.strip():
         raise unusable('the statement is empty; give one, for example: fanlight sql "SELECT * FROM actions"')
-    with busy("asking"), closing(open_reader(store)) as reader:
+    with busy("asking"), closing(open_reader(store, guarded=True)) as reader:
         answer = ask(reader, text, MACHINE_FORMATS.get(output_format, "JSONCompact"))
     if output_format in MACHINE_FORMATS:
         write_bytes(answer)
@@ -56,6 +77,21 @@ def sql(
     else:
         rows = parse_rows(answer)
         show_rows(terminal(), without_empty_columns(rows) if _describes(text) else rows)
+
+
+def show_views() -> None:
+    """The public views and what a row of each is."""
+    comments = view_comments()
+    rows = [[name, comments[name]] for name in VIEWS]
+    show_cells(terminal(), Cells(["view", "what it has"], [False, False], rows))
+
+
+def view_comments() -> dict[str, str]:
+    """What the schema says of each of its views."""
+    from fanlight_schema import migrate
+
+    found = (VIEW.fullmatch(migration.sql.strip()) for migration in migrate.migrations())
+    return {match["name"]: match["comment"] for match in found if match}
 
 
 def without_empty_columns(rows: Rows) -> Rows:

@@ -61,7 +61,7 @@ def stats(
     by: Annotated[
         Dimension,
         typer.Option(
-            "--by", metavar="WHAT", help="One row for each action, user, model, agent, hour or region."
+            "--by", metavar="WHAT", help="One row for each action name, user, model, agent, hour or region."
         ),
     ] = "action",
     since: Annotated[
@@ -86,7 +86,8 @@ def stats(
 ) -> None:
     """Show fan-out (requests per user action) and GPU-seconds.
 
-    Percentiles are nearest rank over actions. GPU-seconds come with their bounds and the method that gave
+    A call outside any action counts as an action of its own. Percentiles are nearest rank over actions.
+    GPU-seconds come with their bounds and the method that gave
     them; what cannot be priced is counted beside them, never as 0.
 
     Examples:
@@ -180,27 +181,34 @@ def _show(reading: Reading, by: Dimension, scope: Scope, statement: str | None) 
 
 
 def _show_figures(console: Console, reading: Reading, by: Dimension, scope: Scope) -> None:
-    show_headline(console, reading.headline, scope, reading.unpriced)
-    console.print()
-    show_groups(console, reading.rows, by)
-    console.print()
+    if reading.headline["actions"]:
+        show_headline(console, reading.headline, scope, reading.unpriced)
+        console.print()
+        show_groups(console, reading.rows, by)
+        console.print()
+    else:
+        limits = (("origin", scope.origin), ("workload", scope.workload))
+        console.print(f"no actions of {' and '.join(f'{name} {value}' for name, value in limits if value)}")
     left_out = reading.everything - _number(reading.headline["actions"])
     if left_out > 0:
-        text = (
-            f"of other origins or workloads and not in these figures: {count(left_out)} more (--origin all)"
-        )
-        console.print(Text(text, style="dim"))
+        options = ["--origin all"] * bool(scope.origin) + ["--workload all"] * bool(scope.workload)
+        text = f"not in these figures: {count(left_out)} more of other origins or workloads"
+        console.print(Text(f"{text} ({' '.join(options)})", style="dim"))
 
 
 def show_headline(console: Console, row: Row, scope: Scope, unpriced: str = "") -> None:
     """Fan-out and GPU-seconds of everything in scope."""
-    what = f"{scope.origin or 'every'} action"
+    what = f"{scope.origin} action" if scope.origin else "action"
     line = Text("Fan-out ").append(figure(row["fanout_mean"]), style="bold green")
     console.print(line.append(f" requests per {what}", style="bold"))
     console.print(
         f"  {counted(row['actions'], 'action')}, {counted(row['calls'], 'call')}, "
         f"{counted(row['requests'], 'request')}"
     )
+    if lone := _number(row["lone_calls"]):
+        what = "1 action is a single call" if lone == 1 else f"{count(lone)} actions are single calls"
+        aside = f"  {what} outside any fanlight.action(); each counts as an action of its own"
+        console.print(Text(aside, style="dim"), soft_wrap=True)
     shares = "   ".join(f"{name} {count(row[f'fanout_{name}'])}" for name in ("p50", "p90", "p99", "max"))
     console.print(f"  {shares}   {_amplification(row)} requests per call")
     console.print()
@@ -222,10 +230,15 @@ def show_groups(console: Console, rows: Rows, by: Dimension) -> None:
     whole = _beside(_beside(key, work), gpu)
     if fits(console.width, whole):
         show_cells(console, whole)
-        return
-    show_cells(console, _beside(key, work))
-    console.print()
-    show_cells(console, _beside(key, gpu))
+    else:
+        show_cells(console, _beside(key, work))
+        console.print()
+        show_cells(console, _beside(key, gpu))
+    estimated = sum(_number(row.get("calls_estimated")) for row in objects)
+    if estimated:
+        calls = sum(_number(row["calls"]) for row in objects)
+        line = f"the tokens of {count(estimated)} of {counted(calls, 'call')} are estimated"
+        console.print(Text(line, style="dim"))
 
 
 def show_sql_text(console: Console, statement: str) -> None:

@@ -39,7 +39,8 @@ class Scope:
 
 def headline_sql(scope: Scope) -> str:
     """One row: the fan-out of all actions in scope."""
-    return f"SELECT\n{_fanout()},\n{_gpu('a')}\nFROM actions AS a\n{scope.where('a')}".rstrip()
+    columns = f"{_fanout()},\n{_lone_calls()},\n{_gpu('a')}"
+    return f"SELECT\n{columns}\nFROM actions AS a\n{scope.where('a')}".rstrip()
 
 
 def grouped_sql(dimension: Dimension, scope: Scope) -> str:
@@ -95,7 +96,16 @@ def _calls() -> str:
         "    sum(c.requests) AS requests,\n"
         "    sum(c.input_tokens) AS input_tokens,\n"
         "    sum(c.cached_tokens) AS cached_tokens,\n"
-        "    sum(c.output_tokens) AS output_tokens"
+        "    sum(c.output_tokens) AS output_tokens,\n"
+        "    countIf(c.usage_source = 'estimated') AS calls_estimated"
+    )
+
+
+def _lone_calls() -> str:
+    """Actions that are one call and its tries, inside nothing that a tracer saw."""
+    return (
+        "    countIf(a.action_source = 'inferred' AND a.model_calls = 1\n"
+        "        AND a.spans - a.duplicate_spans = if(a.requests > 1, 1 + a.requests, 1)) AS lone_calls"
     )
 
 

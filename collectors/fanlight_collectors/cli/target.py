@@ -8,21 +8,19 @@ from typing import Annotated, Protocol, TypeAlias
 import typer
 
 from fanlight_collectors.cli.caret import shorten
-from fanlight_collectors.cli.errors import unusable
+from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.output import Rows, parse_rows
 from fanlight_collectors.cli.through_up import answers, open_up
-from fanlight_collectors.config import DEFAULT_FOLDER, DEFAULT_LISTEN
+from fanlight_collectors.config import DEFAULT_FOLDER, DEFAULT_LISTEN, default_up_url
+from fanlight_collectors.sqlguard import Guard, Refused
 from fanlight_schema.store import QueryError, StoreError, open_store
 
 DATA_FOLDER = DEFAULT_FOLDER
 DEMO_FOLDER = "fanlight-demo"  # of `fanlight demo`, apart from the figures of real programs
 MISSING_NAME = frozenset({47, 60, 81})  # ClickHouse: unknown identifier, table, database
-FIX = "run `fanlight schema apply`, or restart the up that holds it"
 READ_ONLY = {"readonly": 1}  # a command that reads never changes a store, whatever the statement
 ONE_SLASH = re.compile(r"(chdb|clickhouses?|https?):(?!//)")
 UP_SCHEMES = ("http://", "https://")
-UP_URL = f"http://{DEFAULT_LISTEN}"
-
 
 StoreOption: TypeAlias = Annotated[
     str | None,
@@ -31,7 +29,7 @@ StoreOption: TypeAlias = Annotated[
         envvar="FANLIGHT_STORE",
         metavar="URL",
         help="A folder, clickhouse://user:password@host/db, or the http:// address of a running up "
-        f"(default: {UP_URL} if up runs there, else ./{DATA_FOLDER}).",
+        f"(default: http://{DEFAULT_LISTEN} if up runs there, else ./{DATA_FOLDER}).",
         show_default=False,
     ),
 ]
@@ -56,27 +54,32 @@ def read_rows(reader: Reader, sql: str) -> Rows:
     except QueryError as error:
         if error.code in MISSING_NAME:
             raise unusable(
-                f"{reader.shown} is not as this fanlight needs it ({shorten(error.message)}); {FIX}"
+                f"{reader.shown} is not as this fanlight needs it ({shorten(error.message)}); "
+                f"`fanlight schema status --store {reader.shown}` says what it lacks and what to do"
             ) from error
         raise
 
 
-def open_reader(store: str | None) -> Reader:
-    """A reader of the store that the options name; CommandError says what to do if there is none."""
+def open_reader(store: str | None, *, guarded: bool = False) -> Reader:
+    """A reader of the store that the options name; CommandError says what to do if there is none.
+
+    `guarded`: a person's statements are held to what an `up` answers, also where a folder is read directly.
+    """
     target = find_target(store)
-    return open_up(target) if target.startswith(UP_SCHEMES) else DirectReader(target)
+    return open_up(target) if target.startswith(UP_SCHEMES) else DirectReader(target, guarded)
 
 
 def find_target(store: str | None, *, for_writing: bool = False) -> str:
     """The URL of a store or of a running up; for writing, ./fanlight-data need not be there yet."""
     if store is not None:
         return store_url(store)
-    if answers(UP_URL):
-        return UP_URL
+    up_url = default_up_url()
+    if answers(up_url):
+        return up_url
     if not for_writing and not Path(DATA_FOLDER).is_dir():
         demo = f" (the demo's data: --store ./{DEMO_FOLDER})" if Path(DEMO_FOLDER).is_dir() else ""
         raise unusable(
-            f"no data yet: no `fanlight up` runs at {UP_URL} and there is no folder ./{DATA_FOLDER}; "
+            f"no data yet: no `fanlight up` runs at {up_url} and there is no folder ./{DATA_FOLDER}; "
             f"try `fanlight demo`, or start `fanlight up`, or name a store with --store{demo}"
         )
     return store_url(DATA_FOLDER)
@@ -90,6 +93,16 @@ def store_url(text: str) -> str:
             f"{text} is no store; after {scheme[1]}: come {len(slashes)} slashes: {scheme[1]}:{slashes}..."
         )
     return text if "://" in text else f"chdb://{Path(text).resolve()}"
+
+
+def require_folder(url: str) -> None:
+    """CommandError where the folder of an embedded store is none."""
+    folder = Path(url.removeprefix("chdb://"))
+    if not url.startswith("chdb://") or folder.is_dir():
+        return
+    if folder.exists():
+        raise unusable(f"{folder} is a file, not a data folder; name a folder with --store")
+    raise unusable(f"there is no data folder {folder}; `fanlight up --data {folder}` makes one")
 
 
 def check_permission(url: str) -> None:
@@ -107,19 +120,27 @@ def check_permission(url: str) -> None:
 class DirectReader:
     """Reads a store that is opened in this process, and changes nothing in it."""
 
-    def __init__(self, url: str) -> None:
-        folder = Path(url.removeprefix("chdb://"))
-        if url.startswith("chdb://") and not folder.is_dir():
-            raise unusable(f"there is no data folder {folder}; `fanlight up --data {folder}` makes one")
+    def __init__(self, url: str, guarded: bool = False) -> None:
+        require_folder(url)
         check_permission(url)
         try:
             self._store = open_store(url, create=False)
         except StoreError as error:
             raise unusable(str(error)) from error
         self.shown = self._store.url
+        # On a server its own grants say what this user may do.
+        self._guard = Guard(self._store) if guarded and self._store.embedded else None
 
     def query_bytes(self, sql: str, output_format: str) -> bytes:
+        if self._guard is not None:
+            self._check(self._guard, sql)
         return self._store.query_bytes(sql, output_format, READ_ONLY)
+
+    def _check(self, guard: Guard, sql: str) -> None:
+        try:
+            guard.check(sql)
+        except Refused as error:
+            raise CommandError(f"this statement is not run: {error}") from error
 
     def close(self) -> None:
         self._store.close()

@@ -68,7 +68,7 @@ def _refusal(url: str, answer: httpx.Response) -> Exception:
     if kind == "access":
         return unusable(f"the up at {url} refused: {message}")
     if kind == "refused":
-        return CommandError(f"the up at {url} does not run this statement: {message}")
+        return CommandError(f"this statement is not run: {message}")
     return QueryError(message, code) if answer.status_code == 400 else StoreUnavailable(message)
 
 

@@ -108,8 +108,9 @@ def _show_action(console: Console, row: dict[str, object]) -> None:
     )  # else only refused requests have a price
     gpu = bounded(row["gpu_seconds"] if priced else None, row["gpu_seconds_low"], row["gpu_seconds_high"])
     method = f", {row['gpu_method']}" if priced and row["gpu_seconds"] is not None else ""
+    estimated = f" (of {counted(row['calls_estimated'], 'call')} estimated)" if row["calls_estimated"] else ""
     console.print(
-        f"{count(row['input_tokens'])} tokens in, {count(row['output_tokens'])} out; "
+        f"{count(row['input_tokens'])} tokens in, {count(row['output_tokens'])} out{estimated}; "
         f"GPU-seconds {gpu}{method}"
     )
     console.print()

@@ -17,7 +17,9 @@ def matches_sql(prefix: str) -> str:
 
 def action_sql(action_id: str) -> str:
     """One row: what is known of the action."""
-    return f"SELECT * FROM actions WHERE action_id = '{action_id}'"
+    of_it = f"WHERE action_id = '{action_id}'"
+    estimated = f"SELECT countIf(usage_source = 'estimated') FROM model_calls {of_it}"
+    return f"SELECT *, ({estimated}) AS calls_estimated FROM actions {of_it}"
 
 
 def spans_sql(action_id: str) -> str:

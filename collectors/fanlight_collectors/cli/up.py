@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fanlight_collectors.cli.errors import unusable
-from fanlight_collectors.cli.target import check_permission, store_url
+from fanlight_collectors.cli.target import UP_SCHEMES, check_permission, store_url
 from fanlight_collectors.cli.through_up import health
 
 
@@ -38,7 +38,8 @@ def up(
         typer.Option(
             metavar="FILE",
             envvar="FANLIGHT_UP_TOKEN_FILE",
-            help="File whose first line senders must show as bearer token.",
+            help="File whose first line senders must show as bearer token, "
+            "in OTEL_EXPORTER_OTLP_HEADERS as authorization=Bearer TOKEN.",
         ),
     ] = None,
     queue_bytes: Annotated[
@@ -64,6 +65,11 @@ def up(
 
     if data is not None and store is not None:
         raise unusable("--data and --store (or FANLIGHT_STORE) both say where the data goes; give one")
+    if store is not None and store.startswith(UP_SCHEMES):
+        raise unusable(
+            f"up cannot write into another up, which is what {store} is; let apps send there "
+            f"(OTEL_EXPORTER_OTLP_ENDPOINT={store}), or name a folder or clickhouse://host/db"
+        )
     target = str(data) if data is not None else store
     try:
         config = UpConfig.from_environment(

@@ -9,12 +9,12 @@ A file, line or message that cannot be read is a problem in the report, and the 
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from fanlight_collectors.importer.documents import Document, Unreadable, read_documents
+from fanlight_collectors.importer.documents import STDIN, Document, Unreadable, read_documents
 from fanlight_collectors.importer.report import ImportReport, Problem
 from fanlight_collectors.importer.sinks import Sink, StoreSink
 from fanlight_collectors.importer.up_sink import UpSink
 
-__all__ = ["ImportReport", "Problem", "Sink", "StoreSink", "UpSink", "import_files"]
+__all__ = ["STDIN", "ImportReport", "Problem", "Sink", "StoreSink", "UpSink", "import_files"]
 
 Progress = Callable[[Path, int, int], None]  # file, files done, files in all
 

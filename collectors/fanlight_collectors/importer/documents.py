@@ -7,6 +7,7 @@ of length, big-endian (fileexporter with `format: proto`).
 
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from fanlight_collectors.importer.protobuf import protobuf_messages, protobuf_si
 
 Signal: TypeAlias = Literal["traces", "metrics", "logs"]
 
+STDIN: Final = Path("-")
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _SPACE: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -49,7 +51,7 @@ class Unreadable:
 
 
 def read_documents(path: Path) -> Iterator[Document | Unreadable]:
-    """Every request in a file, and every part of it that is none."""
+    """Every request in a file (`-`: in what stdin gives), and every part of it that is none."""
     try:
         content = _read(path)
     except OSError as exc:
@@ -68,7 +70,7 @@ def read_documents(path: Path) -> Iterator[Document | Unreadable]:
 
 
 def _read(path: Path) -> bytes:
-    content = path.read_bytes()
+    content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     return gzip.decompress(content) if content[:2] == _GZIP_MAGIC else content
 
 

@@ -1,8 +1,22 @@
 """What an import did."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+from fanlight_collectors.otlp.batch import Reject, RejectReason
+
+REASONS: Final[dict[RejectReason, str]] = {
+    "invalid_trace_id": "whose trace id is not 32 hexadecimal digits, or only zeros",
+    "invalid_span_id": "whose span id is not 16 hexadecimal digits, or only zeros",
+    "invalid_parent_span_id": "whose parent's id is not 16 hexadecimal digits",
+    "start_time_in_the_future": "that starts over a day after this machine's clock",
+    "start_time_too_old": "that starts before the year 2000",
+    "end_time_in_the_future": "that ends over a day after this machine's clock",
+    "malformed_span": "that cannot be read",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +42,13 @@ class ImportReport:
     repaired: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)  # documents of metrics and logs
     problems: list[Problem] = field(default_factory=list)
+
+    def reject(self, path: Path, place: str, rejects: Sequence[Reject]) -> None:
+        """Counts the spans of one message that cannot be stored, and says why: a problem for each reason."""
+        first = {reject.reason: reject for reject in reversed(rejects)}
+        for reason, number in Counter(reject.reason for reject in rejects).items():
+            self.rejected[reason] += number
+            said = first[reason].detail if reason == "malformed_span" else first[reason].span_name
+            shown = f" ({said})" if said else ""
+            what = "1 span" if number == 1 else f"{number} spans, each"
+            self.problems.append(Problem(path, place, f"{what} {REASONS[reason]}{shown}"))

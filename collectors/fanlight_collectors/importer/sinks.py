@@ -45,7 +45,7 @@ class StoreSink:
             return
         self._held.append(batch)
         self._rows += batch.rows
-        report.rejected.update(reject.reason for reject in batch.rejects)
+        report.reject(path, document.place, batch.rejects)
         report.repaired.update(batch.repairs)
         if self._rows >= ROWS_PER_INSERT:
             self.finish(report)

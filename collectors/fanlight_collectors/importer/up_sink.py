@@ -37,7 +37,7 @@ class UpSink:
         except MalformedBody as exc:
             report.problems.append(Problem(path, document.place, str(exc)))
             return
-        report.rejected.update(reject.reason for reject in batch.rejects)
+        report.reject(path, document.place, batch.rejects)
         report.repaired.update(batch.repairs)
         report.spans += batch.rows
         if document.json is not None:

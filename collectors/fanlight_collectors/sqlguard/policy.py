@@ -99,7 +99,10 @@ class Policy:
     def check(self, facts: Facts) -> None:
         """Raises Refused with the first thing that is not allowed."""
         if facts.root not in ROOTS:
-            raise Refused("only SELECT, EXPLAIN and DESCRIBE TABLE are answered here")
+            raise Refused(
+                "only SELECT, EXPLAIN and DESCRIBE TABLE are answered here; "
+                "`fanlight sql` alone lists the views"
+            )
         if facts.has_outfile:
             raise Refused("INTO OUTFILE is not allowed")
         if facts.has_settings:

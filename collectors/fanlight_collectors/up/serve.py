@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import shlex
 import signal
 import socket
 import sys
@@ -158,10 +159,19 @@ async def _run_server(service: Service, listener: socket.socket) -> None:
 
 
 def _greeting(config: UpConfig, store: Store) -> list[str]:
-    endpoint = f"http://{config.listen}"
+    url = config.local_url
+    elsewhere = "" if url == f"http://{config.listen}" else " and at this machine's other addresses"
     return [
-        f"fanlight is up on {endpoint}: OTLP traces at /v1/traces, SQL at /v1/sql",
+        f"fanlight is up on {url}{elsewhere}: OTLP traces at /v1/traces, SQL at /v1/sql",
         f"spans go to {store.url}",
-        f"point an app at it:   OTEL_EXPORTER_OTLP_ENDPOINT={endpoint}",
-        f"look at the figures:  fanlight stats --store {endpoint}",
+        f"point an app at it:   OTEL_EXPORTER_OTLP_ENDPOINT={url}{_token_variable(config)}",
+        f"look at the figures:  fanlight stats --store {url}",
     ]
+
+
+def _token_variable(config: UpConfig) -> str:
+    """What else a sender's environment needs, as a shell takes it; empty where no token is asked for."""
+    if not (config.token or config.token_file):
+        return ""
+    token = "$FANLIGHT_UP_TOKEN" if config.token else f"$(head -n 1 {shlex.quote(config.token_file)})"
+    return f' OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer {token}"'

@@ -56,6 +56,7 @@ def _require_database(client: "Client", target: Target, name: str, create: bool)
             return
         if not create:
             raise StoreUnavailable(
-                f"{target.shown} has no database {name}; make it with: fanlight schema apply"
+                f"{target.shown} has no database {name}; "
+                f"make it with: fanlight schema apply --store {target.shown}"
             )
         client.command("CREATE DATABASE IF NOT EXISTS {name:Identifier}", {"name": name})
