@@ -1,6 +1,6 @@
 -- build_rows: the rows of cascades that the open build writes.
 --
---   rolled     one row per action and (hour, model, provider, host, region)
+--   rolled     one row per action and (hour of the calls, model, provider, host, region), with what was sent in earlier hours
 --   counted    one row per action
 --   written    one row per action; one deleted row for every hour that the action may have stood in, which loses
 --              against the row of the same hour; and the row of January 1970 that completes the build
@@ -30,18 +30,19 @@ WITH
                 ),
                 counts
             ) AS call_rows,
-            sumForEach(work) AS key_work,
+            sumForEach(last_work) AS key_work,
             sum(input) AS key_input,
             sum(cached) AS key_cached,
             sum(output) AS key_output,
             sum(reasoning) AS key_reasoning,
             count() AS key_calls,
-            sum(request_count) AS key_requests,
-            sumIf(request_count, is_observed) AS key_observed,
+            sum(last_requests) AS key_requests,
+            sumIf(last_requests, is_observed) AS key_observed,
             countIf(shown.is_error) AS key_errors,
             countIf(isNull(input)) AS key_without_usage,
-            sum(cache_unknown) AS key_cache_unknown,
-            sum(unmeasured) AS key_unmeasured,
+            sum(last_cache_unknown) AS key_cache_unknown,
+            sum(last_unmeasured) AS key_unmeasured,
+            groupArrayArray(arrayMap(e -> (e.1, e.2, if(is_observed, e.2, 0), e.3, e.4, e.5), earlier)) AS key_earlier,
             sum(described) + countIf(is_duplicate) AS key_duplicates,
             countIf(is_wrapper AND NOT is_gateway) AS key_wrappers,
             countIf(is_gateway) AS key_gateways,
@@ -85,13 +86,19 @@ WITH
             sum(key_gateways) AS all_gateways,
             sum(key_duplicates) AS all_duplicates,
             arraySort(c -> (c.4, c.2, c.1), groupArrayArray(call_rows)) AS rows_of_calls,
-            arraySort(groupArrayIf(
+            arrayConcat(arraySort(groupArrayIf(
                 (
                     key_hour, key_model, key_provider, key_server, key_region, key_calls, key_requests, key_observed, key_errors,
                     key_input, key_cached, key_output, key_reasoning, key_without_usage, key_work, key_cache_unknown, key_unmeasured
                 ),
                 counts
-            )) AS rows_of_demand,
+            )), groupArrayArray(arrayMap(
+                e -> (
+                    e.1, key_model, key_provider, key_server, key_region, toUInt64(0), e.2, e.3, toUInt64(0), NULL, NULL, NULL, NULL,
+                    toUInt64(0), e.4, e.5, e.6
+                ),
+                key_earlier
+            ))) AS rows_of_demand,
             has(in_turn.action_source, 'declared') OR all_agents + all_tools > 0 OR notEmpty(rows_of_calls) AS is_action
         FROM rolled
         GROUP BY action
