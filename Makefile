@@ -7,7 +7,7 @@ CLICKHOUSE_DIR     := .cache/clickhouse-test-server
 SDK2_TESTS := tests/tracer
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks lint format bench constraints clean setup check-python
+.PHONY: help demo test test-all test-sdks lint format bench bench-load constraints clean setup check-python
 
 help:  ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ format: $(VENV)/.dev  ## format and sort imports
 
 bench: $(VENV)/.dev .venv-peers/.ready  ## cost per call beside other tracers', spans per second, time of each view
 	$(BIN)/python tests/bench/run.py
+
+bench-load: $(VENV)/.dev  ## 200 clients for MINUTES (default 1): parts, memory, freshness, answers' time
+	$(BIN)/python tests/bench/load.py --minutes $(or $(MINUTES),1)
 
 setup: $(VENV)/.dev .venv-openai2/.ready $(CLICKHOUSE_DIR)/.ready
 
