@@ -11,7 +11,7 @@ FRAMEWORKS := frameworks frameworks2
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks lint format bench constraints clean setup check-python
+.PHONY: help demo test test-all test-sdks lint format bench bench-load constraints clean setup check-python
 
 help:  ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ format: $(VENV)/.dev  ## format and sort imports
 
 bench: $(VENV)/.dev .venv-peers/.ready  ## cost per call beside other tracers', spans per second, time of each view
 	$(BIN)/python tests/bench/run.py
+
+bench-load: $(VENV)/.dev  ## 200 clients for MINUTES (default 1): parts, memory, freshness, answers' time
+	$(BIN)/python tests/bench/load.py --minutes $(or $(MINUTES),1)
 
 setup: $(VENV)/.dev $(OLDEST)/.ready $(FRAMEWORKS:%=.venv-%/.ready) $(CLICKHOUSE_DIR)/.ready
 

@@ -128,10 +128,10 @@ def requests(
         length_s = sum(call.duration_s + 0.01 for call in session.calls())
         batch += writer.session(session, f"{session.user}-{copy}", ended_at_s - age_s - length_s)
         while len(batch) >= SPANS_PER_REQUEST:
-            yield _request(batch[:SPANS_PER_REQUEST])
+            yield request(batch[:SPANS_PER_REQUEST])
             del batch[:SPANS_PER_REQUEST]
     if batch:
-        yield _request(batch)
+        yield request(batch)
 
 
 def _call_attributes(call: weka.Call) -> dict[str, Value]:
@@ -174,7 +174,7 @@ def _any_value(value: Value) -> AnyValue:
     return AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=item) for item in value]))
 
 
-def _request(spans: Iterable[bytes]) -> bytes:
+def request(spans: Iterable[bytes]) -> bytes:
     own = {"service.name": "bench", "telemetry.sdk.language": "python"}
     resource = Resource(attributes=[KeyValue(key=k, value=_any_value(v)) for k, v in own.items()])
     scope = InstrumentationScope(name="fanlight")

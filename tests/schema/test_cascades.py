@@ -141,6 +141,10 @@ def assert_views_agree(store: Store, rows: list[dict[str, Any]]) -> None:
     )
     by_user = store.query("SELECT user_id, actions, calls, requests FROM gpu_demand_by_user").rows
     assert {row[0]: row[1:] for row in by_user} == demand_by_user(actions)
+    by_hour = store.query(
+        "SELECT toUnixTimestamp(hour), sum(calls), sum(requests) FROM gpu_demand_hourly GROUP BY hour"
+    ).rows
+    assert {row[0]: row[1:] for row in by_hour} == reference_counts.demand_by_hour(rows)
     hours = store.query("SELECT sum(actions), sum(calls), sum(requests) FROM fanout_hourly").rows
     demand = store.query("SELECT sum(calls), sum(requests), sum(input_tokens) FROM gpu_demand_hourly").rows
     totals = [sum(getattr(a, name) for a in actions.values()) for name in ("model_calls", "requests")]

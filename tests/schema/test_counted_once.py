@@ -78,7 +78,7 @@ def test_request_spans_add_nothing_to_a_call_that_has_its_own_span(store: Store)
     assert trace.counted(store, "model_calls, requests") == [(1, 2)]
 
 
-def test_demand_stands_in_the_hour_of_the_request_that_was_answered(store: Store) -> None:
+def test_demand_stands_in_the_hour_of_each_request_and_the_call_in_that_of_the_last(store: Store) -> None:
     trace, hour_ns = Trace(), 3_600 * 10**9
     model = {"gen_ai.request.model": "crosses-an-hour", "gen_ai.usage.input_tokens": "10"}
     call = trace.span(trace.span(0), WIRE | model | {"fanlight.requests": "2"}, Duration=hour_ns)
@@ -87,9 +87,11 @@ def test_demand_stands_in_the_hour_of_the_request_that_was_answered(store: Store
     trace.span(call, answered, Timestamp=START_NS + hour_ns)
     trace.counted(store, "model_calls")
     found = store.query(
-        "SELECT toUnixTimestamp(hour), calls, requests FROM gpu_demand_hourly WHERE model = 'crosses-an-hour'"
+        "SELECT toUnixTimestamp(hour), calls, requests FROM gpu_demand_hourly"
+        " WHERE model = 'crosses-an-hour' ORDER BY hour"
     )
-    assert found.rows == [((START_NS + hour_ns) // hour_ns * 3_600, 1, 2)]
+    first_hour = START_NS // hour_ns * 3_600
+    assert found.rows == [(first_hour, 0, 1), (first_hour + 3_600, 1, 1)]
 
 
 def test_requests_stand_for_a_call_whose_span_never_came(store: Store) -> None:

@@ -67,7 +67,7 @@ def running_server(libchdb: Path) -> Iterator[Server]:
             str(tcp_port),
         ]
         with (folder / "server.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
         try:
             _wait_until_up(process, http_port, folder / "server.log")
             yield Server(http_port, tcp_port, process.pid, folder)

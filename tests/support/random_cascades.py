@@ -78,6 +78,8 @@ class _Cascade:
             self.rows.pop()  # the call's own span is lost; its requests stand for it
         if requests > 1:
             for resend in range(requests):
+                if self.rng.random() < 0.15:
+                    self.now += HOUR_NS // 2  # a long back-off: the requests of one call lie in two hours
                 answered = resend == requests - 1
                 own = {
                     "http.request.resend_count": str(resend),

@@ -13,6 +13,7 @@ from typing import Any
 Row = dict[str, Any]
 Key = tuple[str, str]
 
+HOUR_NS = 3_600 * 10**9
 FOREIGN_ROLES = {"LLM": "call", "AGENT": "agent", "TOOL": "tool"}
 
 
@@ -66,6 +67,11 @@ class _Node:
 
 def count_actions(rows: Iterable[Row]) -> dict[str, Counted]:
     """Every action that the rows hold."""
+    return {action: _count(members) for action, members in _members(rows).items() if _is_action(members)}
+
+
+def _members(rows: Iterable[Row]) -> dict[str, list[_Node]]:
+    """The spans of each action."""
     nodes = _linked(_distinct(rows))
     _mark_calls(nodes)
     by_action: dict[str, list[_Node]] = defaultdict(list)
@@ -75,7 +81,41 @@ def count_actions(rows: Iterable[Row]) -> dict[str, Counted]:
         named = [n.attribute("fanlight.action.id") for n in [node, *node.above()]]
         own = next((value for value in named if value), "")
         by_action[own or first_named.get(trace_id, trace_id)].append(node)
-    return {action: _count(members) for action, members in by_action.items() if _is_action(members)}
+    return by_action
+
+
+def demand_by_hour(rows: Iterable[Row]) -> dict[int, tuple[int, int]]:
+    """Calls and requests by hour, in seconds since 1970; a call stands in the hour of its last request."""
+    found: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for members in _members(rows).values():
+        if not _is_action(members):
+            continue
+        below = _requests_below(members)
+        calls = [node for node in members if node.role == "call" and not node.hidden and not node.wraps]
+        sent = [(_requests(call), below.get(id(call)) or [call]) for call in calls]
+        sent += [(len(requests), requests) for requests in _calls_known_by_requests(members)]
+        for count, nodes in sent:
+            hours = [_hour(node) for node in nodes]
+            earlier = [hour for hour in hours if hour != max(hours)] if count else []
+            for hour in earlier:
+                found[hour][1] += 1
+            found[max(hours)][0] += 1
+            found[max(hours)][1] += count - len(earlier)
+    return {hour: (calls, requests) for hour, (calls, requests) in found.items()}
+
+
+def _requests_below(members: list[_Node]) -> dict[int, list[_Node]]:
+    """The requests of each call, by the identity of its node."""
+    below: dict[int, list[_Node]] = defaultdict(list)
+    for node in members:
+        call = next((upper for upper in node.above() if upper.role == "call"), None)
+        if node.role == "request" and call is not None:
+            below[id(call)].append(node)
+    return below
+
+
+def _hour(node: _Node) -> int:
+    return node.start // HOUR_NS * 3_600
 
 
 def _distinct(rows: Iterable[Row]) -> list[Row]:

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from fanlight_collectors.otlp import MalformedBody, SpanBatch, decode_json, decode_protobuf
+from fanlight_collectors.otlp import MalformedBody, SpanBatch, decode_json
 from fanlight_collectors.otlp.answers import JSON, PROTOBUF, Answer, Encoding, failure, success
 from fanlight_collectors.up.body import (
     MAX_BODY_BYTES,
@@ -109,10 +109,12 @@ class Receiver:
             lease.take,
         )
         body = await asyncio.wait_for(reading, READ_TIMEOUT_S)
-        decode = decode_protobuf if encoding == PROTOBUF else decode_json
-        batch = await asyncio.get_running_loop().run_in_executor(self.decoders, decode, body)
-        if batch.rows or batch.rejects:
-            await asyncio.wrap_future(self.writer.submit(batch))
+        if encoding == PROTOBUF:
+            batch = await asyncio.wrap_future(self.writer.submit(body)) if body else SpanBatch()
+        else:
+            batch = await asyncio.get_running_loop().run_in_executor(self.decoders, decode_json, body)
+            if batch.rows or batch.rejects:
+                await asyncio.wrap_future(self.writer.submit(batch))
         self.counts["spans_rejected"] += len(batch.rejects)
         return batch
 

@@ -28,6 +28,8 @@ Say = Callable[[str], None]
 
 BAD_START: Final = 2  # exit code
 STOP_TIMEOUT_S: Final = 30  # for requests that are being answered when the stop comes
+# Exporters send every 5 s (OTEL_BSP_SCHEDULE_DELAY); uvicorn's own 5 s would close connections under them.
+KEEP_ALIVE_S: Final = 75
 DECODERS: Final = 2  # threads; decoding holds the interpreter lock, so more would only queue elsewhere
 SQL_WORKERS: Final = 4  # statements at once
 
@@ -146,6 +148,7 @@ async def _run_server(service: Service, listener: socket.socket) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_TIMEOUT_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

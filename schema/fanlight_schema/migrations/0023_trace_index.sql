@@ -8,7 +8,8 @@ CREATE TABLE IF NOT EXISTS trace_index
     trace_id    FixedString(16) COMMENT 'Trace id, 16 bytes' CODEC(ZSTD(1)),
     hour        DateTime('UTC') COMMENT 'Hour in which spans of the trace start, UTC' CODEC(Delta(4), ZSTD(1)),
     is_cascade  SimpleAggregateFunction(max, UInt8) COMMENT '1 if a span here is an action, a step, a model call or a request, or names its action' CODEC(ZSTD(1)),
-    actions     SimpleAggregateFunction(groupUniqArrayArray, Array(FixedString(16))) COMMENT 'Action ids that spans of the trace carry' CODEC(ZSTD(1))
+    actions     SimpleAggregateFunction(groupUniqArrayArray, Array(FixedString(16))) COMMENT 'Action ids that spans of the trace carry' CODEC(ZSTD(1)),
+    arrivals    SimpleAggregateFunction(sum, UInt64) COMMENT 'Spans that arrived, a resent one each time: how much work the trace is' CODEC(ZSTD(1))
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (trace_id, hour)

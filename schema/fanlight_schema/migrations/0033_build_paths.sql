@@ -1,7 +1,8 @@
 -- build_paths: one row per trace, with what lies above each of its spans.
 --
---   states    the spans, each in the state that counts
---   traces    one row per trace, spans by start
+--   states    one row per trace, each span in the state that counts; a span whose states have starts in two hours is
+--             two rows of the table
+--   traces    the same, spans by start
 --   linked    for each span the position of its parent, 0 if it has none or it has not arrived
 --   started   for each span how far it sees: itself
 --   walked    the same for all spans above it, in log2(spans) doublings of the distance: the nearest action id, the
@@ -13,17 +14,9 @@ WITH
     toFixedString('', 16) AS none,
     states AS
     (
-        SELECT *
-        FROM spans
-        WHERE (toStartOfHour(started_at), trace_id) IN (SELECT hour, trace_id FROM build_places)
-        ORDER BY version DESC
-        LIMIT 1 BY trace_id, span_id
-    ),
-    traces AS
-    (
         SELECT
             trace_id,
-            arraySort(s -> (s.start_ns, s.span_id), groupArray(CAST(
+            groupArray(CAST(
                 (
                     span_id, parent_id, toUnixTimestamp64Nano(started_at),
                     toUnixTimestamp64Nano(started_at) + toInt64(duration_ns), toString(role), kind = 'Server', is_error,
@@ -31,7 +24,7 @@ WITH
                     action_source, workload, user_id, session_id, hop, provider, request_model, response_model,
                     response_id, server_address, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
                     reasoning_tokens, max_tokens, choices, inputs, is_stream, ttft_s, http_status, error_type, is_wire,
-                    requests, outcome, usage_source, is_gateway_hit, record_duration_ns
+                    requests, outcome, usage_source, is_gateway_hit, record_duration_ns, version
                 ),
                 'Tuple(span_id UInt64, parent_id UInt64, start_ns Int64,
                     end_ns Int64, role LowCardinality(String), is_server Bool, is_error Bool,
@@ -39,10 +32,21 @@ WITH
                     action_source LowCardinality(String), workload LowCardinality(String), user_id String, session_id String, hop Nullable(UInt16), provider LowCardinality(String), request_model LowCardinality(String), response_model LowCardinality(String),
                     response_id String, server_address LowCardinality(String), input_tokens Nullable(UInt64), cached_tokens Nullable(UInt64), cache_write_tokens Nullable(UInt64), output_tokens Nullable(UInt64),
                     reasoning_tokens Nullable(UInt64), max_tokens Nullable(UInt32), choices Nullable(UInt32), inputs Nullable(UInt32), is_stream Nullable(Bool), ttft_s Nullable(Float64), http_status Nullable(UInt16), error_type LowCardinality(String), is_wire Bool,
-                    requests Nullable(UInt32), outcome LowCardinality(String), usage_source LowCardinality(String), is_gateway_hit Bool, record_duration_ns UInt64)'
-            ))) AS nodes
-        FROM states
+                    requests Nullable(UInt32), outcome LowCardinality(String), usage_source LowCardinality(String), is_gateway_hit Bool, record_duration_ns UInt64, version UInt64)'
+            )) AS came,
+            if(
+                uniqExact(span_id) = count(),
+                came,
+                arrayFilter((s, n) -> n = 1, arrayReverseSort(s -> s.version, came) AS newest, arrayEnumerateUniq(newest.span_id))
+            ) AS each_once
+        FROM spans FINAL
+        WHERE (toStartOfHour(started_at), trace_id) IN (SELECT hour, trace_id FROM build_places)
         GROUP BY trace_id
+    ),
+    traces AS
+    (
+        SELECT trace_id, arraySort(s -> (s.start_ns, s.span_id), each_once) AS nodes
+        FROM states
     ),
     linked AS
     (

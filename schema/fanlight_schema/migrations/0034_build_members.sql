@@ -3,8 +3,6 @@
 -- A model call with another one below it is a wrapper, unless its own requests were observed; where a server lies
 -- between, it is a gateway's. A foreign tracer's span below an observed call only describes that call again. A request
 -- belongs to the nearest call above it; without one it stands for the call of its parent, which has not arrived.
--- `turn` is start, trace and span id as 64 characters that sort like them; a minimum of text is found much faster than
--- one of tuples.
 CREATE OR REPLACE VIEW build_members AS
 WITH
     toFixedString('', 16) AS none,
@@ -61,7 +59,6 @@ SELECT
     member.2 AS call,
     member.3 AS part,
     member.3 NOT IN ('wrapper', 'gateway') AS is_span,
-    concat(leftPad(hex(span.start_ns), 16, '0'), hex(trace_id), leftPad(hex(span.span_id), 16, '0')) AS turn,
     multiIf(span.role = 'action', 0, span.parent_id = 0, 1, 2) AS distance
 FROM parted
 COMMENT 'Spans of the open build with their action and the call that they are part of';

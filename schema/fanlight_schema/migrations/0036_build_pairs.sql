@@ -85,9 +85,10 @@ SELECT
     coalesce(shown.cached_tokens, if(takes_usage, streamed_cached, arrayFirst(n -> isNotNull(n), alike.9))) AS cached,
     coalesce(shown.reasoning_tokens, if(takes_usage, streamed_reasoning, NULL)) AS reasoning,
     greatest(call_end_ns, if(takes_usage, streamed_until_ns, 0)) AS ended_ns,
-    class = 2 OR shown.is_wire OR isNotNull(shown.requests) AS is_observed,
+    class = 2 OR isNotNull(shown.requests) OR (shown.is_wire AND shown.error_type != 'process_died') AS is_observed,
     arrayMap(
         s -> multiIf(
+            s.error_type = 'process_died', 'lost',
             s.is_gateway_hit OR s.outcome = 'refused', 'refused',
             s.outcome = 'answered', 'answered',
             s.outcome = 'unknown' AND (coalesce(s.http_status, 0) >= 500 OR match(s.error_type, '(?i)time.?out')), 'lost',

@@ -4,18 +4,24 @@
 -- did no work. Of a request whose answer is not known, the low bound is nothing for time-outs and server errors, else
 -- what was seen, and the high bound the token limit. Cache reads that were not reported are none for value and high
 -- bound; for the low bound all but the last block of 16 tokens, where an earlier call could have filled the cache.
--- The demand of a call stands in the hour of its last request: those before it were refused or lost.
+-- A call whose process died before it said how many requests it sent has sent one at least.
+-- Demand stands in the hour of each request: `earlier` has what was sent before the hour of the last request. That hour
+-- has the rest: the call, its tokens, and requests that no span tells of.
 CREATE OR REPLACE VIEW build_calls AS
 WITH
     requested AS
     (
         SELECT
             * EXCEPT (sent, alike),
-            arrayMax(arrayPushBack(sent.start_ns, call_start_ns)) AS last_sent_ns,
+            arrayMap(
+                ns -> toStartOfHour(fromUnixTimestamp64Nano(ns, 'UTC')),
+                if(empty(sent), [call_start_ns], sent.start_ns)
+            ) AS sent_hours,
             toUInt32(multiIf(
                 NOT counts, 0,
                 class = 2, length(outcomes),
                 isNotNull(shown.requests), assumeNotNull(shown.requests),
+                shown.error_type = 'process_died', greatest(length(sent), 1),
                 shown.is_wire, length(sent),
                 1
             )) AS request_count
@@ -51,35 +57,83 @@ WITH
     ),
     shaped AS
     (
-        -- value, low, high: each the answered requests and those whose answer is not known, as (requests, cached, output)
+        -- one request with so many cached tokens and so much output: an answered one as value and high bound, one whose
+        -- answer is not known; the same as low bound; and one whose answer is not known as high bound
         SELECT
             *,
             arrayMap(
                 shape -> [
+                    1,
+                    i_known - shape.1,
                     shape.1,
-                    shape.1 * (i_known - shape.2),
-                    shape.1 * shape.2,
-                    shape.1 * shape.3,
-                    shape.1 * (i_known - shape.2) * (shape.2 + (i_known - shape.2) / 2) / sequences,
-                    shape.1 * shape.3 * (i_known + shape.3 / (2 * answers))
+                    shape.2,
+                    (i_known - shape.1) * (shape.1 + (i_known - shape.1) / 2) / sequences,
+                    shape.2 * (i_known + shape.2 / (2 * answers))
                 ],
-                [
-                    (toFloat64(answered), c_value, o_answered), (toFloat64(cut + lost), c_value, o_seen),
-                    (toFloat64(answered), c_most, o_answered), (toFloat64(cut), c_most, o_seen),
-                    (toFloat64(answered), c_value, o_answered), (toFloat64(cut + lost), c_value, o_most)
-                ]
-            ) AS shapes
+                [(c_value, o_answered), (c_value, o_seen), (c_most, o_answered), (c_most, o_seen), (c_value, o_most)]
+            ) AS shapes,
+            arrayMax(sent_hours) AS call_hour,
+            arrayFilter(hour -> hour != call_hour AND request_count > 0, arrayDistinct(sent_hours)) AS earlier_hours,
+            [toInt64(answered), toInt64(cut), toInt64(lost), toInt64(refused)] AS sent_in_all,
+            arrayMap(
+                hour -> arrayMap(
+                    outcome -> toInt64(arrayCount((o, h) -> o = outcome AND h = hour, outcomes, sent_hours)),
+                    ['answered', 'cut', 'lost', 'refused']
+                ),
+                earlier_hours
+            ) AS sent_earlier
         FROM bounded
+    ),
+    worked AS
+    (
+        -- in all, in the last hour, in each earlier one
+        SELECT
+            *,
+            if(
+                empty(earlier_hours),
+                [sent_in_all],
+                arrayConcat(
+                    [sent_in_all],
+                    [arrayMap((n, k) -> greatest(n - arraySum(arrayMap(before -> before[k], sent_earlier)), 0), sent_in_all, [1, 2, 3, 4])],
+                    sent_earlier
+                )
+            ) AS sent_lists,
+            arrayMap(
+                n -> if(is_unmeasured, [], arrayMap(
+                    (of_answered, of_others) -> of_answered + of_others,
+                    arrayConcat(
+                        arrayMap(x -> x * n[1], shapes[1]),
+                        arrayMap(x -> x * n[1], shapes[3]),
+                        arrayMap(x -> x * n[1], shapes[1])
+                    ),
+                    arrayConcat(
+                        arrayMap(x -> x * (n[2] + n[3]), shapes[2]),
+                        arrayMap(x -> x * n[2], shapes[4]),
+                        arrayMap(x -> x * (n[2] + n[3]), shapes[5])
+                    )
+                )),
+                sent_lists
+            ) AS works
+        FROM shaped
     )
 SELECT
-    *,
-    if(is_unmeasured, [], arrayMap(
-        (of_answered, of_others) -> of_answered + of_others,
-        arrayConcat(shapes[1], shapes[3], shapes[5]),
-        arrayConcat(shapes[2], shapes[4], shapes[6])
-    )) AS work,
+    * EXCEPT (shapes, sent_hours, works, sent_lists, sent_earlier, sent_in_all, earlier_hours),
+    works[1] AS work,
     toUInt32(if(counts AND isNull(c), answered + cut + lost, 0)) AS cache_unknown,
     toUInt32(if(counts AND is_unmeasured, answered + cut + lost, 0)) AS unmeasured,
-    toStartOfHour(fromUnixTimestamp64Nano(last_sent_ns, 'UTC')) AS call_hour
-FROM shaped
+    if(empty(earlier_hours), work, works[2]) AS last_work,
+    arrayMap(
+        (hour, n, its_work) -> (
+            hour,
+            toUInt64(arraySum(n)),
+            its_work,
+            toUInt64(if(counts AND isNull(c), n[1] + n[2] + n[3], 0)),
+            toUInt64(if(counts AND is_unmeasured, n[1] + n[2] + n[3], 0))
+        ),
+        earlier_hours, sent_earlier, arraySlice(works, 3)
+    ) AS earlier,
+    toUInt64(greatest(request_count - arraySum(earlier.2), 0)) AS last_requests,
+    toUInt64(greatest(cache_unknown - arraySum(earlier.4), 0)) AS last_cache_unknown,
+    toUInt64(greatest(unmeasured - arraySum(earlier.5), 0)) AS last_unmeasured
+FROM worked
 COMMENT 'Calls of the open build with requests and work features';

@@ -1,6 +1,6 @@
 -- build_rows: the rows of cascades that the open build writes.
 --
---   rolled     one row per action and (hour, model, provider, host, region)
+--   rolled     one row per action and (hour of the calls, model, provider, host, region), with what was sent in earlier hours
 --   counted    one row per action
 --   written    one row per action; one deleted row for every hour that the action may have stood in, which loses
 --              against the row of the same hour; and the row of January 1970 that completes the build
@@ -30,40 +30,23 @@ WITH
                 ),
                 counts
             ) AS call_rows,
-            sumForEach(work) AS key_work,
+            sumForEach(last_work) AS key_work,
             sum(input) AS key_input,
             sum(cached) AS key_cached,
             sum(output) AS key_output,
             sum(reasoning) AS key_reasoning,
             count() AS key_calls,
-            sum(request_count) AS key_requests,
-            sumIf(request_count, is_observed) AS key_observed,
+            sum(last_requests) AS key_requests,
+            sumIf(last_requests, is_observed) AS key_observed,
             countIf(shown.is_error) AS key_errors,
             countIf(isNull(input)) AS key_without_usage,
-            sum(cache_unknown) AS key_cache_unknown,
-            sum(unmeasured) AS key_unmeasured,
+            sum(last_cache_unknown) AS key_cache_unknown,
+            sum(last_unmeasured) AS key_unmeasured,
+            groupArrayArray(arrayMap(e -> (e.1, e.2, if(is_observed, e.2, 0), e.3, e.4, e.5), earlier)) AS key_earlier,
             sum(described) + countIf(is_duplicate) AS key_duplicates,
             countIf(is_wrapper AND NOT is_gateway) AS key_wrappers,
             countIf(is_gateway) AS key_gateways,
-            sum(span_count) AS key_spans,
-            sum(orphan_count) AS key_orphans,
-            sum(agent_count) AS key_agents,
-            sum(tool_count) AS key_tools,
-            sum(failed_steps) AS key_failed_steps,
-            max(deepest) AS key_depth,
-            minIf(first_ns, span_count > 0) AS key_first_ns,
-            maxIf(last_ns, span_count > 0) AS key_last_ns,
-            minIf(head, head != '') AS key_head,
-            groupUniqArrayArray(user_ids) AS key_users,
-            groupUniqArray(trace_id) AS key_traces,
-            minIf(first_user, first_user != '') AS key_user,
-            minIf(first_session, first_session != '') AS key_session,
-            minIf(first_name, first_name != '') AS key_name,
-            minIf(first_origin, first_origin != '') AS key_origin,
-            minIf(first_source, first_source != '') AS key_source,
-            minIf(first_workload, first_workload != '') AS key_workload,
-            minIf(first_parent, first_parent != '') AS key_parent,
-            sum(declarations) AS key_declarations
+            groupArrayArray(facts) AS key_facts
         FROM build_calls
         GROUP BY action, counts, key_hour, key_model, key_provider, key_server, key_region
     ),
@@ -71,40 +54,52 @@ WITH
     (
         SELECT
             action,
-            minIf(key_head, key_head != '') AS root,
-            substring(root, 1, 1) < '2' AS root_arrived,
-            reinterpretAsInt64(reverse(unhex(substring(root, 2, 16)))) AS root_start_ns,
-            reinterpretAsInt64(reverse(unhex(substring(root, 66, 16)))) AS root_end_ns,
-            splitByChar('\0', substring(root, 82)) AS root_says,
-            min(key_first_ns) AS starts_ns,
-            max(key_last_ns) AS ends_ns,
-            substring(minIf(key_user, key_user != ''), 65) AS any_user,
-            substring(minIf(key_session, key_session != ''), 65) AS any_session,
-            substring(minIf(key_name, key_name != ''), 65) AS any_name,
-            substring(minIf(key_origin, key_origin != ''), 65) AS any_origin,
-            substring(minIf(key_source, key_source != ''), 65) AS any_source,
-            substring(minIf(key_workload, key_workload != ''), 65) AS any_workload,
-            substring(minIf(key_parent, key_parent != ''), 65) AS any_parent,
-            length(groupUniqArrayArray(key_users)) AS user_count,
-            length(groupUniqArrayArray(key_traces)) AS trace_count,
-            sum(key_spans) AS all_spans,
-            sum(key_orphans) AS all_orphans,
-            sum(key_agents) AS all_agents,
-            sum(key_tools) AS all_tools,
-            sum(key_failed_steps) AS all_failed_steps,
-            max(key_depth) AS all_depth,
+            CAST(
+                groupArrayArray(key_facts),
+                'Array(Tuple(start_ns Int64, trace_id FixedString(16), span_id UInt64, distance UInt8, end_ns Int64, role String,
+                    is_error Bool, steps UInt32, is_orphan Bool, action_name String, action_source String, origin String,
+                    workload String, user_id String, session_id String, parent_action_id FixedString(16), service String,
+                    region String))'
+            ) AS facts,
+            arraySort(s -> (s.start_ns, s.trace_id, s.span_id), facts) AS in_turn,
+            arrayMin(in_turn.distance) AS nearest,
+            arrayFirst(s -> s.distance = nearest, in_turn) AS root,
+            nearest < 2 AS root_arrived,
+            arrayMin(in_turn.start_ns) AS starts_ns,
+            arrayMax(in_turn.end_ns) AS ends_ns,
+            arrayFirst(text -> text != '', arrayPushFront(in_turn.user_id, root.user_id)) AS said_user,
+            arrayFirst(text -> text != '', arrayPushFront(in_turn.session_id, root.session_id)) AS said_session,
+            arrayFirst(text -> text != '', arrayPushFront(in_turn.action_name, root.action_name)) AS said_name,
+            arrayFirst(text -> text != '', arrayPushFront(in_turn.origin, root.origin)) AS said_origin,
+            arrayFirst(text -> text != '', arrayPushFront(in_turn.action_source, root.action_source)) AS said_source,
+            arrayFirst(text -> text != '', arrayPushFront(in_turn.workload, root.workload)) AS said_workload,
+            arrayFirst(id -> id != none, arrayPushFront(in_turn.parent_action_id, root.parent_action_id)) AS said_parent,
+            arrayUniq(arrayFilter(text -> text != '', in_turn.user_id)) AS user_count,
+            arrayUniq(in_turn.trace_id) AS trace_count,
+            length(in_turn) AS all_spans,
+            countEqual(in_turn.is_orphan, true) AS all_orphans,
+            countEqual(in_turn.role, 'agent') AS all_agents,
+            countEqual(in_turn.role, 'tool') AS all_tools,
+            arrayCount((role, is_error) -> is_error AND role IN ('agent', 'tool'), in_turn.role, in_turn.is_error) AS all_failed_steps,
+            arrayMax(in_turn.steps) AS all_depth,
             sum(key_wrappers) AS all_wrappers,
             sum(key_gateways) AS all_gateways,
             sum(key_duplicates) AS all_duplicates,
             arraySort(c -> (c.4, c.2, c.1), groupArrayArray(call_rows)) AS rows_of_calls,
-            arraySort(groupArrayIf(
+            arrayConcat(arraySort(groupArrayIf(
                 (
                     key_hour, key_model, key_provider, key_server, key_region, key_calls, key_requests, key_observed, key_errors,
                     key_input, key_cached, key_output, key_reasoning, key_without_usage, key_work, key_cache_unknown, key_unmeasured
                 ),
                 counts
-            )) AS rows_of_demand,
-            sum(key_declarations) > 0 OR all_agents + all_tools > 0 OR notEmpty(rows_of_calls) AS is_action
+            )), groupArrayArray(arrayMap(
+                e -> (
+                    e.1, key_model, key_provider, key_server, key_region, toUInt64(0), e.2, e.3, toUInt64(0), NULL, NULL, NULL, NULL,
+                    toUInt64(0), e.4, e.5, e.6
+                ),
+                key_earlier
+            ))) AS rows_of_demand,
+            has(in_turn.action_source, 'declared') OR all_agents + all_tools > 0 OR notEmpty(rows_of_calls) AS is_action
         FROM rolled
         GROUP BY action
         HAVING is_action
@@ -128,23 +123,23 @@ SELECT
     written.action_id AS action_id,
     if(
         written.kind = 'row',
-        fromUnixTimestamp64Nano(if(root_arrived, root_start_ns, starts_ns), 'UTC'),
+        fromUnixTimestamp64Nano(if(root_arrived, root.start_ns, starts_ns), 'UTC'),
         toDateTime64(written.hour, 9, 'UTC')
     ) AS started_at,
     open_build + (written.kind != 'deleted') AS build,
     written.kind = 'deleted' AS is_deleted,
     written.marks AS marks,
-    if(root_says[1] != '', root_says[1], any_name) AS action_name,
-    multiIf(root_says[2] != '', root_says[2], any_source != '', any_source, 'inferred') AS action_source,
-    multiIf(root_says[3] != '', root_says[3], any_origin != '', any_origin, 'user') AS origin,
-    multiIf(root_says[4] != '', root_says[4], any_workload != '', any_workload, 'serving') AS workload,
-    if(root_says[5] != '', root_says[5], any_user) AS user_id,
-    if(root_says[6] != '', root_says[6], any_session) AS session_id,
-    toFixedString(unhex(if(root_says[7] != hex(none), root_says[7], any_parent)), 16) AS parent_action_id,
-    root_says[8] AS service,
-    root_says[9] AS region,
+    said_name AS action_name,
+    if(said_source != '', said_source, 'inferred') AS action_source,
+    if(said_origin != '', said_origin, 'user') AS origin,
+    if(said_workload != '', said_workload, 'serving') AS workload,
+    said_user AS user_id,
+    said_session AS session_id,
+    said_parent AS parent_action_id,
+    root.service AS service,
+    root.region AS region,
     root_arrived AS has_root,
-    toUInt64(if(root_arrived, root_end_ns - root_start_ns, ends_ns - starts_ns)) AS duration_ns,
+    toUInt64(if(root_arrived, root.end_ns - root.start_ns, ends_ns - starts_ns)) AS duration_ns,
     fromUnixTimestamp64Nano(ends_ns, 'UTC') AS last_end_at,
     user_count AS users,
     trace_count AS traces,

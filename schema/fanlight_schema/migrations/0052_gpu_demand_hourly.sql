@@ -1,14 +1,14 @@
 -- gpu_demand_hourly: how many GPU-seconds were demanded in each hour, by model, hardware, region and workload? The hour is
--- that of the call's last request, not of its action.
+-- that of each request, not of its action; a call and its tokens stand in the hour of its last request.
 CREATE OR REPLACE VIEW gpu_demand_hourly
 (
-    hour                 DateTime('UTC')   COMMENT 'Hour in which the last request of the calls began, UTC',
+    hour                 DateTime('UTC')   COMMENT 'Hour in which the requests began, UTC',
     model                String            COMMENT 'Model, empty if unknown',
     provider             String            COMMENT 'Provider, empty if unknown',
     hardware             String            COMMENT 'GPU that serves the model there, unknown if it is not known',
     region               String            COMMENT 'Region that the calls were made from, empty if unknown',
     workload             String            COMMENT 'serving, rl_rollout, eval, batch, training',
-    calls                UInt64            COMMENT 'Model calls',
+    calls                UInt64            COMMENT 'Model calls whose last request began in the hour',
     requests             UInt64            COMMENT 'Inference requests',
     input_tokens         Nullable(UInt64)  COMMENT 'Input tokens, cached ones included; NULL if unknown for all',
     cached_tokens        Nullable(UInt64)  COMMENT 'Input tokens read from a cache; NULL if unknown for all',

@@ -37,7 +37,7 @@ class WriteFailed(StoreError):
     """Rows that were not stored; sending them again is safe."""
 
     def __init__(self, table: str, rows: int, reason: str) -> None:
-        super().__init__(f"{rows} rows were not written to {table}: {reason}")
+        super().__init__(f"{rows or 'the'} rows were not written to {table}: {reason}")
         self.table = table
         self.rows = rows
         self.reason = reason

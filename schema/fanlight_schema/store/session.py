@@ -107,6 +107,15 @@ class Store:
         if rows:
             self._write(table, columns, rows)
 
+    def insert_bytes(self, table: str, data: bytes, format: str, settings: Settings | None = None) -> None:  # noqa: A002
+        """Writes rows that are in one of ClickHouse's formats, which parses them; raises WriteFailed."""
+        try:
+            with our_errors(self.url), self._pool.lend() as client:
+                client.raw_insert(table, insert_block=data, fmt=format, settings=_as_dict(settings))
+        except (StoreError, OSError) as exc:
+            reason = str(exc) if isinstance(exc, StoreError) else reason_of(exc)
+            raise WriteFailed(table, 0, reason) from exc
+
     def close(self) -> None:
         """Closes all connections; the embedded folder is free for other processes afterwards."""
         self._pool.close()
