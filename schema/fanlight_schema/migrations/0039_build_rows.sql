@@ -144,7 +144,7 @@ SELECT
     root_says[8] AS service,
     root_says[9] AS region,
     root_arrived AS has_root,
-    toUInt64(if(root_arrived, root_end_ns - root_start_ns, ends_ns - starts_ns)) AS duration_ns,
+    toUInt64(if(root_arrived AND root_end_ns > root_start_ns, root_end_ns - root_start_ns, ends_ns - starts_ns)) AS duration_ns,
     fromUnixTimestamp64Nano(ends_ns, 'UTC') AS last_end_at,
     user_count AS users,
     trace_count AS traces,
