@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
+from fanlight_schema.spool import default_folder
+
 DEFAULT_LISTEN: Final = "127.0.0.1:4318"  # 4318 is the port of OTLP/HTTP (IANA)
 DEFAULT_FOLDER: Final = "fanlight-data"
 DEFAULT_QUEUE_BYTES: Final = 64 * 2**20
@@ -83,6 +85,15 @@ class UpConfig:
             "Request bodies held at once; beyond it senders must come back.",
         ),
     )
+    spool_folder: Path = field(
+        default_factory=default_folder,
+        metadata=_option(
+            "",
+            "FANLIGHT_SPOOL_DIR",
+            "folder",
+            "The spool of the traced processes that run here; /var/tmp/fanlight-UID unless set.",
+        ),
+    )
     state_folder: Path = field(
         default_factory=lambda: state_folder(os.environ),
         metadata=_option("", "XDG_STATE_HOME", "folder", "Where the SQL token of a server store is written."),
@@ -146,6 +157,8 @@ class UpConfig:
 
 
 def _read(name: str, option: Option, text: str, problems: list[str]) -> object:
+    if name == "spool_folder":
+        return Path(text).absolute()
     if name != "queue_bytes":
         return text
     if not text.isdigit():

@@ -5,6 +5,7 @@ server on loopback that the exporter is pointed at.
 """
 
 import os
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -23,11 +24,12 @@ def _forget_global_provider() -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh_tracer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No provider, no settings, no context, the tracer off; undone afterwards."""
+def fresh_tracer(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No provider, no settings but a spool of its own, no context, the tracer off; undone afterwards."""
     for name in os.environ:
         if name.startswith(("OTEL_", "FANLIGHT_")) and name != "FANLIGHT_TEST_DATA":
             monkeypatch.delenv(name)
+    monkeypatch.setenv("FANLIGHT_SPOOL_DIR", str(tmp_path_factory.getbasetemp() / secrets.token_hex(4)))
     _forget_global_provider()
     runtime.reset()
     _guard.raise_errors(True)

@@ -42,10 +42,19 @@ def run_program(
     body: str, folder: Path, *arguments: str, ask: str = ASK, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a program with `ask()` in a file of its own; it must succeed without a word on stderr."""
+    done = let_run(body, folder, *arguments, ask=ask, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done
+
+
+def let_run(
+    body: str, folder: Path, *arguments: str, ask: str = ASK, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The same for a program that may end in any way."""
     program = folder / "program.py"
     program.write_text(ask + textwrap.dedent(body))
     inherited = {name: value for name, value in os.environ.items() if name not in ("TRACEPARENT", "BAGGAGE")}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", str(program), *arguments],
         env={**inherited, **environment},
         capture_output=True,
@@ -53,8 +62,16 @@ def run_program(
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done
+
+
+def next_process(folder: Path, **environment: str) -> None:
+    """Run a traced program that makes no call; it delivers what others left in the spool."""
+    run_program(
+        "with fanlight.tool('next'): pass",
+        folder,
+        ask="import fanlight\nfanlight.instrument()\n",
+        **environment,
+    )
 
 
 def ended(span: Span) -> EndedSpan:
@@ -80,6 +97,14 @@ def described_spans(spans: Iterable[Span]) -> list[Node]:
     captured = Captured()
     captured.spans.extend(map(ended, spans))
     return described(captured)
+
+
+def each_once(spans: Iterable[Span]) -> list[Span]:
+    """Spans without repetitions: a process that dies while it delivers has its spans delivered again."""
+    seen: dict[bytes, Span] = {}
+    for span in spans:
+        assert seen.setdefault(span.span_id, span) == span
+    return list(seen.values())
 
 
 def traces_of_actions(spans: Sequence[Span]) -> set[str]:

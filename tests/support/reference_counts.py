@@ -218,7 +218,7 @@ def _count(members: list[_Node]) -> Counted:
         action_name=_first(members, root, "fanlight.action.name"),
         action_source=_first(members, root, "fanlight.action.source") or "inferred",
         started_ns=root.start if has_root else start,
-        duration_ns=root.end - root.start if has_root else end - start,
+        duration_ns=root.end - root.start if has_root and root.end > root.start else end - start,
         spans=len(members),
     )
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +27,7 @@ SUPPORT = Path(__file__).resolve().parent
 FANLIGHT = (sys.executable, "-m", "fanlight_collectors.cli")
 START_TIMEOUT_S = 180  # not a claim: a cold disk has taken a minute to load the engine
 POLL_S = 0.2
+SPOOL = Path(tempfile.gettempdir(), f"fanlight-tests-{os.getuid()}-{os.getpid()}")
 
 Row = dict[str, Any]
 
@@ -129,9 +131,10 @@ def running_server(script: Path, *arguments: str) -> Iterator[int]:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's variables less those that would steer what is tested."""
+    """This process's variables less those that would steer what is tested, and a spool of the tests' own."""
     steering = ("OTEL_", "FANLIGHT_", "OPENAI_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+    return {**kept, "FANLIGHT_SPOOL_DIR": str(SPOOL)}
 
 
 def free_port() -> int:

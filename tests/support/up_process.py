@@ -20,7 +20,8 @@ import json, pathlib, sys
 from fanlight_collectors.config import UpConfig
 from fanlight_collectors.up import run_up
 options = json.loads(sys.argv[1])
-options["state_folder"] = pathlib.Path(options["state_folder"])
+for name in ("state_folder", "spool_folder"):
+    options[name] = pathlib.Path(options[name])
 sys.exit(run_up(UpConfig(**options)))
 """
 START_TIMEOUT_S = 180  # not a claim: a cold disk has taken a minute to load the engine
@@ -68,7 +69,13 @@ class Up:
 
 def start_up(folder: Path, **options: object) -> "subprocess.Popen[str]":
     """The process; its first line on stdout says where it listens, one on stderr why it does not."""
-    config = {"store": f"chdb://{folder}", "listen": "127.0.0.1:0", "state_folder": str(folder), **options}
+    config = {
+        "store": f"chdb://{folder}",
+        "listen": "127.0.0.1:0",
+        "state_folder": str(folder),
+        "spool_folder": f"{folder}-spool",
+        **options,
+    }
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, json.dumps(config)],
         stdout=subprocess.PIPE,

@@ -1,9 +1,8 @@
 """Model calls of worker processes belong to the action of their parent, however they are started.
 
 Rows of other tracers' comparison that are held here: mp_fork_close_join, mp_spawn_noinit, mp_spawn_init,
-mp_process_fork, ppe_fork, fork_wait6_os_exit, fork_sys_exit. Not held yet, since a worker that is killed
-(SIGTERM by `with Pool`, by a prefork master, SIGKILL) delivers nothing by itself: mp_fork_with and
-fork_sigterm_worker, which need what is written before the call returns (the spool).
+mp_process_fork, ppe_fork, fork_wait6_os_exit, fork_sys_exit. Workers that are killed (mp_fork_with,
+fork_sigterm_worker) are in test_spool_deaths.py.
 """
 
 from pathlib import Path

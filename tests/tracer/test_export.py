@@ -219,6 +219,32 @@ def test_app_never_waits_for_a_slow_collector(collector: OtlpReceiver) -> None:
     assert len(collector.spans) == 4_000
 
 
+def test_spans_that_were_lost_are_counted_on_their_action_and_on_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("FANLIGHT_QUEUE_LIMIT_BYTES", "20000")
+    monkeypatch.setenv("FANLIGHT_SPOOL", "false")
+    fanlight.instrument()
+    with fanlight.action("large"):
+        record(500)
+        lost = sink().counts.dropped
+        assert 400 < lost < 500
+        with OtlpReceiver(port) as receiver:
+            assert fanlight.flush(timeout_s=20)
+            with fanlight.tool("last"):
+                pass
+            with fanlight.action("other", new=True):
+                pass
+            assert fanlight.flush(timeout_s=20)
+    kept = {span.name: attributes_of(span).get("fanlight.dropped_spans") for span in receiver.spans}
+    assert kept == {"s": None, "execute_tool last": lost, "other": None}
+    resources = [request.request.resource_spans[0].resource for request in receiver.requests]
+    told = [pair.value.int_value for pair in resources[-1].attributes if pair.key == "fanlight.dropped_spans"]
+    assert told == [lost]
+
+
 def test_burst_of_100_000_spans_arrives_whole(collector: OtlpReceiver) -> None:
     fanlight.instrument()
     with fanlight.action("burst", user="u-42"):
@@ -232,6 +258,7 @@ def test_burst_of_100_000_spans_arrives_whole(collector: OtlpReceiver) -> None:
 def test_memory_is_bounded_in_bytes_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("FANLIGHT_QUEUE_LIMIT_BYTES", "100000")
+    monkeypatch.setenv("FANLIGHT_SPOOL", "false")
     fanlight.instrument()
     record(5_000)
     counts = sink().counts
@@ -240,9 +267,11 @@ def test_memory_is_bounded_in_bytes_and_the_rest_is_counted(monkeypatch: pytest.
     assert sink().queued_bytes <= 100_000
 
 
+@pytest.mark.parametrize(("spool", "kept"), [("true", "spooled"), ("false", "dropped")])
 def test_nobody_listening_costs_no_time_at_the_end(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, spool: str, kept: str
 ) -> None:
+    monkeypatch.setenv("FANLIGHT_SPOOL", spool)
     url = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     fanlight.instrument()
@@ -251,11 +280,13 @@ def test_nobody_listening_costs_no_time_at_the_end(
     began = time.perf_counter()
     assert fanlight.shutdown() is False
     assert time.perf_counter() - began < 0.5
-    assert counts == ExportCounts(ended=10, dropped=10)
+    assert counts == ExportCounts(ended=10, **{kept: 10})
     assert len(caplog.messages) == 2
     assert caplog.messages[0].startswith(f"fanlight: nothing listens at {url} (ConnectionRefusedError: ")
     assert "`fanlight up` starts a collector" in caplog.messages[0]
-    assert caplog.messages[1] == "fanlight: 10 spans could not be delivered before the process ended"
+    lost = "fanlight: 10 spans could not be delivered before the process ended"
+    assert caplog.messages[1].startswith(lost)
+    assert ("they are in the spool" in caplog.messages[1]) is (kept == "spooled")
 
 
 def test_hanging_collector_holds_the_end_for_its_timeout_only(

@@ -30,6 +30,7 @@ class Action:
 
     __slots__ = (
         "__weakref__",
+        "dropped",
         "id",
         "name",
         "origin",
@@ -63,6 +64,7 @@ class Action:
         self.session = session
         self.parent_id = parent_id
         self.remote = remote
+        self.dropped = 0  # spans of it that this process had no place for
 
 
 class Beginning(Protocol):

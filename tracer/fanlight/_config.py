@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from fanlight._guard import logger
+from fanlight_schema.spool import default_folder, locks
 
 Protocol: TypeAlias = Literal["http/protobuf", "grpc"]
 Trust: TypeAlias = Literal["direct", "always", "never"]
@@ -118,6 +120,27 @@ OPTIONS: Final = (
         "Memory for spans that are not yet delivered; beyond it they are dropped and counted.",
     ),
     Option(
+        "spool",
+        ("FANLIGHT_SPOOL",),
+        "true",
+        "true|false",
+        "Keeps on disk what a killed process could not deliver, until another one does; never content.",
+    ),
+    Option(
+        "spool_folder",
+        ("FANLIGHT_SPOOL_DIR",),
+        "",
+        "folder",
+        "Where the spool is, on a local disk, for this user alone; /var/tmp/fanlight-UID without it.",
+    ),
+    Option(
+        "spool_limit_bytes",
+        ("FANLIGHT_SPOOL_LIMIT_BYTES",),
+        str(256 * 2**20),
+        "bytes",
+        "What all files of the spool may take; beyond it spans are in memory only.",
+    ),
+    Option(
         "shutdown_timeout_s",
         ("FANLIGHT_SHUTDOWN_TIMEOUT_S",),
         "2",
@@ -197,6 +220,8 @@ class Config:
     disabled: bool
     resource: Mapping[str, str]
     queue_limit_bytes: int
+    spool_folder: Path | None  # None: no spool
+    spool_limit_bytes: int
     shutdown_timeout_s: float
     error_messages: bool
     app_spans: bool
@@ -228,6 +253,8 @@ def read_config(environ: Mapping[str, str] | None = None) -> Config:
         disabled=_flag(env, "disabled"),
         resource=_resource(env),
         queue_limit_bytes=int(_number(env, "queue_limit_bytes", least=1)),
+        spool_folder=_spool_folder(env),
+        spool_limit_bytes=int(_number(env, "spool_limit_bytes", least=0)),
         shutdown_timeout_s=_number(env, "shutdown_timeout_s", least=0),
         error_messages=_flag(env, "error_messages"),
         app_spans=_flag(env, "app_spans"),
@@ -297,6 +324,13 @@ def _choice(env: Mapping[str, str], name: str, choices: Mapping[str, T]) -> T:
 
 def _flag(env: Mapping[str, str], name: str) -> bool:
     return _choice(env, name, {"true": True, "1": True, "false": False, "0": False})
+
+
+def _spool_folder(env: Mapping[str, str]) -> Path | None:
+    if not _flag(env, "spool") or not locks():
+        return None
+    named = _text(env, "spool_folder")
+    return Path(named).absolute() if named else default_folder()
 
 
 def _pairs(text: str, name: str, *, lower_keys: bool = False) -> dict[str, str]:

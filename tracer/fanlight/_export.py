@@ -1,8 +1,9 @@
 """Ended spans on their way to the collector: a queue bounded in bytes and one daemon thread.
 
 The app's thread encodes a span and appends it; it never waits, for a lock longer than an append or for the
-network. A collector that is away costs memory up to the limit, then spans, and both are counted. At exit the
-last spans get `shutdown_timeout_s`, and nothing at all where nobody listens.
+network. A collector that is away costs memory up to the limit, then disk (`_spool`), then spans, and all are
+counted. At exit the last spans get `shutdown_timeout_s`, and nothing at all where nobody listens; what is not
+delivered then stays in the spool, for whoever comes next.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from opentelemetry.context import (
@@ -28,16 +29,26 @@ from fanlight._current import detach
 from fanlight._finalisers import catch_up
 from fanlight._guard import guard, logger
 from fanlight._otlp import encode_request, encode_span
+from fanlight._outcome import Outcome
+from fanlight_schema import attributes as names
 
 if TYPE_CHECKING:
-    from fanlight._outcome import Outcome
+    from fanlight._cascade import Action
     from fanlight._spans import LiveSpan
+    from fanlight._spool import Spool
 
 MAX_BATCH_BYTES: Final = 4 * 2**20  # a fifth of the 20 MiB that OTLP receivers take by default (confighttp)
 WAKE_AT_BYTES: Final = 256 * 2**10  # enough for one request; below it spans wait for the interval
 FIRST_BACKOFF_S: Final = 0.25
 MAX_BACKOFF_S: Final = 15.0
+ADOPT_EVERY_S: Final = 30.0  # how often the spool is searched for what dead processes left
+LAST_ADOPTION_S: Final = 0.5  # at the end of a process, whose killed workers may have left something
 SPAN_OVERHEAD_BYTES: Final = 64  # a bytes object and its place in the queue, on 64-bit CPython
+
+
+Send: TypeAlias = "Callable[[bytes], Outcome]"
+# Delivers what dead processes left, in requests of at most this many bytes; gives the number of spans.
+Adopter: TypeAlias = "Callable[[Send, int], int]"
 
 
 class Sender(Protocol):
@@ -50,12 +61,15 @@ class Sender(Protocol):
 
 @dataclass(slots=True)
 class ExportCounts:
-    """What became of ended spans so far: `ended` = delivered + rejected + dropped + still queued."""
+    """What became of ended spans: `ended` = delivered + rejected + dropped + spooled + still queued."""
 
     ended: int = 0
     delivered: int = 0
     rejected: int = 0  # the collector would not have them
-    dropped: int = 0  # the queue was full, or the process ended first
+    dropped: int = 0  # the queue was full, or the process ended first, and the spool did not have them
+    spooled: int = 0  # the same, but they are in the spool: another process, or this one later, delivers them
+    unspooled: int = 0  # records that the spool could not take: a full disk, no permission, its size limit
+    taken_over: int = 0  # delivered for processes that died
 
 
 class Drain:
@@ -87,7 +101,12 @@ class ExportSink:
         queue_limit_bytes: int,
         interval_s: float,
         timeout_s: float,
+        spool: Spool | None = None,
+        adopt: Adopter | None = None,
     ) -> None:
+        self.spools = spool is not None
+        self._spool = spool
+        self._adopt = adopt
         self._make_sender = make_sender
         self._describe_resource = describe_resource
         self._scope = scope
@@ -113,18 +132,43 @@ class ExportSink:
         self._failures = 0
         self._retry_after_s = 0.0
         self._reachable = True
+        self._drains = 0  # that wait
+        self._adopt_at = 0.0  # monotonic
+
+    def announce(self, span: LiveSpan, told: bytes) -> None:
+        """Hold in the spool what is to be told of an open span if the process dies."""
+        with self._lock:
+            if self._spool is not None and not self._closed:
+                self._spool.announce(span.span_context.span_id, told)
+
+    def forget(self, span: LiveSpan) -> None:
+        """Take back what was announced."""
+        context = span.span_context
+        key = context.trace_id.to_bytes(16, "big") + context.span_id.to_bytes(8, "big")
+        with self._lock:
+            if self._spool is not None and not self._closed:
+                self._spool.forget(context.span_id, key)
 
     def accept(self, span: LiveSpan) -> None:
-        """Queue an ended span, or drop it where the queue is full."""
-        self.accept_encoded(encode_span(span))
+        """Queue an ended span; leave it to the spool where the queue is full, drop it where that is, too."""
+        action = None if span.cascade is None else span.cascade.action
+        self.accept_encoded(encode_span(span), span.span_context.span_id, action)
 
-    def accept_encoded(self, data: bytes) -> None:
+    def accept_encoded(self, data: bytes, span_id: int = 0, action: Action | None = None) -> None:
         """The same for a span that is encoded already."""
         size = len(data) + SPAN_OVERHEAD_BYTES
         with self._lock:
             self.counts.ended += 1
+            spool = self._spool
+            kept = spool is not None and not self._closed and spool.add(data, span_id)
             if self._closed or self._bytes + size > self._limit:
-                self.counts.dropped += 1
+                if kept and spool is not None:
+                    spool.left += 1
+                    self.counts.spooled += 1
+                else:
+                    self.counts.dropped += 1
+                    if action is not None:
+                        action.dropped += 1
                 return
             self._queue.append(data)
             self._bytes += size
@@ -143,25 +187,51 @@ class ExportSink:
         """Deliver what is queued; True if nothing is left. Takes no longer than `timeout_s`."""
         return self._drain_on_worker(timeout_s, patient=True)
 
-    def shutdown(self, timeout_s: float) -> bool:
-        """Deliver what is queued, count what could not be, take no more; True if nothing was lost."""
+    def shutdown(self, timeout_s: float, *, ending: bool = False) -> bool:
+        """Deliver what is queued, leave the rest to the spool or count it, take no more; True if all came."""
         if self._closed:
             return True
         delivered = self._drain_on_worker(timeout_s, patient=False)
         with self._lock:
             self._closed = True
-            lost = len(self._queue) + len(self._in_flight)
-            self.counts.dropped += lost
+            left = len(self._queue) + len(self._in_flight)
+            kept = self._leave_to_spool(left, ending)
         self._wake.put(None)
-        if lost:
-            logger.warning("%d spans could not be delivered before the process ended", lost)
+        if left:
+            logger.warning(
+                "%d spans could not be delivered before the process ended%s",
+                left,
+                "; they are in the spool, and the next traced process or `fanlight up` delivers them"
+                if kept
+                else "",
+            )
         if self._worker is None:
             self._close_sender()
         return delivered
 
+    def _leave_to_spool(self, left: int, ending: bool) -> bool:
+        spool, kept = self._spool, False
+        if spool is not None:
+            kept = not left or spool.keep([*self._in_flight, *self._queue])
+            spool.close(left, ending=ending)
+            self.counts.unspooled = spool.refused
+        if kept:
+            self.counts.spooled += left
+        else:
+            self.counts.dropped += left
+        return kept
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
     def after_fork(self) -> None:
         """In a forked child: what is queued is the parent's to deliver."""
         self.counts = ExportCounts()
+        if self._spool is not None:
+            self._spool.after_fork()
         self._reset()
 
     def _close_sender(self) -> None:
@@ -194,14 +264,42 @@ class ExportSink:
 
     def _answer(self, drain: Drain) -> None:
         delivered = False
+        with self._lock:
+            self._drains -= 1
         try:
             delivered = self._drain(drain)
+            if delivered and not drain.patient:  # the process ends: what its workers left goes along
+                self._take_over(min(drain.deadline, time.monotonic() + LAST_ADOPTION_S))
         finally:
             drain.finish(delivered)
 
     def _send_all(self) -> None:
         while self._queue and not self._closed and self._send_batch(self._timeout_s):
             continue
+        now = time.monotonic()
+        if not self._queue and not self._failures and now >= self._adopt_at:
+            self._adopt_at = now + ADOPT_EVERY_S
+            self._take_over(now + ADOPT_EVERY_S)
+
+    def _take_over(self, deadline: float) -> None:
+        """Deliver what dead processes left for the same collector, as long as it takes it."""
+        if self._adopt is None or self._closed or not self._reachable:
+            return
+
+        def send(payload: bytes) -> Outcome:
+            if self._queue:
+                self._send_batch(self._timeout_s)  # the own ones must not wait for long
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or self._closed or self._drains or self._failures:
+                return Outcome("retry", "not now")
+            return self._ready_sender().send(payload, min(left_s, self._timeout_s))
+
+        self.counts.taken_over += self._adopt(send, self._batch_bytes)
+
+    def _ready_sender(self) -> Sender:
+        if self._sender is None:
+            self._sender = self._make_sender()
+        return self._sender
 
     def _pause_s(self) -> float:
         if not self._failures:
@@ -218,6 +316,8 @@ class ExportSink:
                 return self._drain(drain)
             finally:
                 detach(token)
+        with self._lock:
+            self._drains += 1
         self._wake.put(drain)
         return drain.done.wait(timeout_s) and drain.delivered
 
@@ -241,13 +341,15 @@ class ExportSink:
         batch, size = self._take()
         self._in_flight = batch
         try:
-            if self._sender is None:
-                self._sender = self._make_sender()
-            payload = encode_request(self._describe_resource(), *self._scope, batch)
-            outcome = self._sender.send(payload, timeout_s)
+            payload = encode_request(self._resource(), *self._scope, batch)
+            outcome = self._ready_sender().send(payload, timeout_s)
             return self._settle(batch, size, outcome)
         finally:
             self._in_flight = []
+
+    def _resource(self) -> Mapping[str, object]:
+        described, dropped = self._describe_resource(), self.counts.dropped
+        return {**described, names.DROPPED_SPANS: dropped} if dropped else described
 
     def _take(self) -> tuple[list[bytes], int]:
         queue, size = self._queue, 0
@@ -276,7 +378,15 @@ class ExportSink:
             self.counts.delivered += count - refused
             self.counts.rejected += refused
             self._bytes -= size + count * SPAN_OVERHEAD_BYTES
+            if self._spool is not None:
+                self._tidy(self._spool)
         return True
+
+    def _tidy(self, spool: Spool) -> None:
+        if spool.left:
+            self._adopt_at = 0.0  # what it leaves for others may as well be delivered here
+        spool.tidy(self._queue, self._bytes)
+        self.counts.unspooled = spool.refused
 
     def _put_back(self, batch: list[bytes], outcome: Outcome) -> None:
         self._queue.extendleft(reversed(batch))

@@ -12,15 +12,19 @@ from typing import TypeVar
 from opentelemetry import trace
 
 from fanlight import _finalisers, _guard
+from fanlight._adopt import adopter
 from fanlight._config import Config, read_config
 from fanlight._entries import Person
 from fanlight._exits import ExitHook
 from fanlight._export import ExportSink
 from fanlight._guard import guard, guarded
 from fanlight._inheritance import continue_action, forget_inheritance
+from fanlight._otlp import encode_resource, encode_scope
 from fanlight._provider import provider_resource, use_provider
 from fanlight._runtime import runtime
 from fanlight._sender import make_sender
+from fanlight._spool import Spool
+from fanlight_schema.spool import Head, frame_head, target_of
 
 T = TypeVar("T")
 
@@ -126,9 +130,23 @@ def _start_export(config: Config) -> None:
         queue_limit_bytes=config.queue_limit_bytes,
         interval_s=config.export_interval_s,
         timeout_s=config.timeout_s,
+        spool=_spool(config),
+        adopt=None if config.spool_folder is None else adopter(config.spool_folder, config.traces_url),
     )
     if _exit_hook is None:
-        _exit_hook = ExitHook(shutdown)
+        _exit_hook = ExitHook(_shutdown_at_exit)
+
+
+def _spool(config: Config) -> Spool | None:
+    if config.spool_folder is None:
+        return None
+    target, describe = target_of(config.traces_url), _resource(config)
+
+    def head() -> bytes:
+        resource = encode_resource(describe())
+        return frame_head(Head(target, resource, encode_scope(runtime.scope_name, runtime.version)))
+
+    return Spool(config.spool_folder, config.spool_limit_bytes, head)
 
 
 def _resource(config: Config) -> Callable[[], dict[str, object]]:
@@ -169,8 +187,16 @@ def _end_open_calls() -> None:
 def shutdown(timeout_s: float | None = None) -> bool:
     """Deliver the spans that have ended and switch spans off; by default within FANLIGHT_SHUTDOWN_TIMEOUT_S.
 
-    Runs by itself when the process exits normally. True if nothing was lost.
+    Runs by itself when the process exits normally. True if nothing is left behind.
     """
+    return _shutdown(timeout_s, ending=False)
+
+
+def _shutdown_at_exit() -> None:
+    _shutdown(None, ending=True)
+
+
+def _shutdown(timeout_s: float | None, *, ending: bool) -> bool:
     _finalisers.catch_up()
     _end_open_calls()
     with _lock:
@@ -178,5 +204,5 @@ def shutdown(timeout_s: float | None = None) -> bool:
         runtime.reset()
         _finalisers.unwatch()
     with guard("instrument.shutdown"):
-        return sink is None or sink.shutdown(limit_s if timeout_s is None else timeout_s)
+        return sink is None or sink.shutdown(limit_s if timeout_s is None else timeout_s, ending=ending)
     return False

@@ -29,8 +29,10 @@ _VARINTS = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for 
 _SMALL_INTS = tuple(b"\x12" + bytes((len(n) + 1,)) + b"\x18" + n for n in _VARINTS)  # field 2 of a KeyValue
 _FIXED64 = struct.Struct("<Q").pack
 _TIMES = struct.Struct("<BQBQ").pack
+_FLAGS = struct.Struct("<HI").pack
 _keys: dict[str, bytes] = {}
 _pairs: dict[tuple[str, str], bytes] = {}
+_names: dict[str, bytes] = {}
 
 
 def _varint(value: int) -> bytes:
@@ -61,6 +63,14 @@ def _key(key: str) -> bytes:
         encoded = _field(b"\x0a", _utf8(key))
         if len(_keys) < CACHED_KEYS:
             _keys[key] = encoded
+    return encoded
+
+
+def _name(name: str) -> bytes:
+    """Field 5 of a span, remembered: names are as few as keys."""
+    encoded = _field(b"\x2a", _utf8(name))
+    if len(_names) < CACHED_KEYS and len(name) <= CACHED_TEXT_CHARS:
+        _names[name] = encoded
     return encoded
 
 
@@ -130,15 +140,43 @@ class ScopedSpan(bytes):
 
 def encode_scoped_span(scope: str, version: str, span: AppSpan) -> ScopedSpan:
     """An ended span of the app with its instrumentation scope."""
-    return ScopedSpan(_field(b"\x12", _scope_head(scope, version) + encode_span(span, span.links)))
+    return ScopedSpan(_field(b"\x12", encode_scope(scope, version) + encode_span(span, span.links)))
 
 
-def _scope_head(scope: str, version: str) -> bytes:
+def encode_resource(resource: Mapping[str, object]) -> bytes:
+    """Field 1 of ResourceSpans."""
+    return _field(b"\x0a", encode_attributes(b"\x0a", resource))
+
+
+def encode_scope(scope: str, version: str) -> bytes:
+    """Field 1 of ScopeSpans."""
     return _field(b"\x0a", _field(b"\x0a", _utf8(scope)) + _field(b"\x12", _utf8(version)))
 
 
 def encode_span(span: LiveSpan | AppSpan, links: Iterable[Link] = ()) -> bytes:
     """An ended span as field 2 of ScopeSpans."""
+    status = b""
+    if span.status.value:
+        message = _field(b"\x12", _utf8(span.status_message)) if span.status_message else b""
+        status = _field(b"\x7a", message + b"\x18" + _VARINTS[span.status.value])
+    return _encode(
+        span,
+        max(span.end_time_ns or 0, 0),
+        span.attributes.copy(),  # another thread may be setting one
+        b"".join(_field(b"\x5a", event) for event in map(_event, span.events))
+        + b"".join(_field(b"\x6a", link) for link in map(_link, links))
+        + status,
+    )
+
+
+def encode_open_span(span: LiveSpan, attributes: Mapping[str, object]) -> bytes:
+    """The same for a span that has no end: it ends where it starts, with an error."""
+    return _encode(span, span.start_time_ns, attributes, b"\x7a\x02\x18\x02")
+
+
+def _encode(
+    span: LiveSpan | AppSpan, end_time_ns: int, attributes: Mapping[str, object], below: bytes
+) -> bytes:
     context, parent = span.span_context, span.parent
     flags = context.trace_flags | 0x100  # bit 8: we know whether the parent is remote (bit 9)
     parts = [
@@ -153,17 +191,13 @@ def encode_span(span: LiveSpan | AppSpan, links: Iterable[Link] = ()) -> bytes:
         parts += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
         flags |= 0x200 if parent.is_remote else 0
     parts += (
-        _field(b"\x2a", _utf8(span.name)),
+        _names.get(span.name) or _name(span.name),
         b"\x30" + _VARINTS[span.kind.value + 1],
-        _TIMES(0x39, span.start_time_ns, 0x41, max(span.end_time_ns or 0, 0)),
-        encode_attributes(b"\x4a", span.attributes.copy()),  # another thread may be setting one
+        _TIMES(0x39, span.start_time_ns, 0x41, end_time_ns),
+        encode_attributes(b"\x4a", attributes),
+        below,
+        _FLAGS(0x0185, flags),
     )
-    parts += (_field(b"\x5a", event) for event in map(_event, span.events))
-    parts += (_field(b"\x6a", link) for link in map(_link, links))
-    if span.status.value:
-        message = _field(b"\x12", _utf8(span.status_message)) if span.status_message else b""
-        parts.append(_field(b"\x7a", message + b"\x18" + _VARINTS[span.status.value]))
-    parts.append(b"\x85\x01" + struct.pack("<I", flags))
     return _field(b"\x12", b"".join(parts))
 
 
@@ -195,8 +229,8 @@ def encode_request(resource: Mapping[str, object], scope: str, version: str, spa
     for span in spans:
         (others if type(span) is ScopedSpan else own).append(span)
     if own:
-        others.insert(0, _field(b"\x12", _scope_head(scope, version) + b"".join(own)))
-    return _field(b"\x0a", _field(b"\x0a", encode_attributes(b"\x0a", resource)) + b"".join(others))
+        others.insert(0, _field(b"\x12", encode_scope(scope, version) + b"".join(own)))
+    return _field(b"\x0a", encode_resource(resource) + b"".join(others))
 
 
 def rejected_spans(response: bytes) -> int:

@@ -20,9 +20,17 @@ SCOPE_NAME = "fanlight"
 class Sink(Protocol):
     """Where ended spans go.
 
-    `accept` runs on the app's thread: it must not wait, and a finaliser may call it while the same thread is
-    inside it. `flush` and `shutdown` say whether everything was delivered.
+    `accept`, `announce` and `forget` run on the app's thread: they must not wait, and a finaliser may call
+    them while the same thread is inside one. `flush` and `shutdown` say whether everything was delivered.
     """
+
+    spools: bool  # whether `announce` does anything
+
+    def announce(self, span: LiveSpan, told: bytes) -> None:
+        """What is to be told of an open span if the process dies: encoded spans, its own first."""
+
+    def forget(self, span: LiveSpan) -> None:
+        """An announced span that will not be accepted."""
 
     def accept(self, span: LiveSpan) -> None: ...
 
@@ -30,7 +38,14 @@ class Sink(Protocol):
 
     def flush(self, timeout_s: float) -> bool: ...
 
-    def shutdown(self, timeout_s: float) -> bool: ...
+    def shutdown(self, timeout_s: float, *, ending: bool = False) -> bool:
+        """`ending`: the process ends, so what is open will never end."""
+        ...
+
+    def before_fork(self) -> None:
+        """What `after_fork` finds must be whole: called until one of the next two, in the same thread."""
+
+    def after_fork_in_parent(self) -> None: ...
 
     def after_fork(self) -> None: ...
 
@@ -44,6 +59,7 @@ class Runtime:
         self.fork_generation = 0  # a span that was open at a fork is the parent's to end
         # Not the shared generator: an app that calls random.seed() would repeat ids.
         self.ids = random.Random()
+        self._at_fork: Sink | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -64,11 +80,23 @@ class Runtime:
         self.session: Person | None = None
         self.trust_headers: Trust = "direct"
 
+    def before_fork(self) -> None:
+        sink = self.sink
+        if sink is not None:
+            sink.before_fork()
+            self._at_fork = sink  # one thread at a time comes to here
+
+    def after_fork_in_parent(self) -> None:
+        sink, self._at_fork = self._at_fork, None
+        if sink is not None:
+            sink.after_fork_in_parent()
+
     def after_fork(self) -> None:
         self.fork_generation += 1
         self.ids = random.Random()
-        if self.sink is not None:
-            self.sink.after_fork()
+        sink, self._at_fork = self._at_fork, None
+        if sink is not None:
+            sink.after_fork()
 
 
 def _version() -> str:
@@ -81,4 +109,8 @@ def _version() -> str:
 runtime = Runtime()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=runtime.after_fork)
+    os.register_at_fork(
+        before=runtime.before_fork,
+        after_in_parent=runtime.after_fork_in_parent,
+        after_in_child=runtime.after_fork,
+    )

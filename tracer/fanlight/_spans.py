@@ -81,6 +81,7 @@ class LiveSpan(trace.Span):
         self.parent_context = parent_context
         self.twin: Twin | None = None
         self.ended = False
+        self.announced = False  # in the spool, as a span that may never end
         self._may_end = [True]  # popped by the one call that ends the span: atomic, unlike a flag
         self.inert = True
         self.events: list[tuple[str, Mapping[str, AttributeValue] | None, int]] = []
@@ -143,9 +144,13 @@ class LiveSpan(trace.Span):
 
     def _deliver(self) -> None:
         with _ending:
-            _stamp_action(self)
-            if runtime.sink is not None and not exported_by_app(self):
-                runtime.sink.accept(self)
+            stamp_action(self, self.attributes)
+            sink = runtime.sink
+            if sink is not None:
+                if not exported_by_app(self):
+                    sink.accept(self)
+                elif self.announced:
+                    sink.forget(self)
         if self.twin is not None:
             end_twin(self, self.twin)
 
@@ -290,11 +295,25 @@ def _new_span_context(parent: SpanContext | None, cascade: Cascade | None) -> Sp
     )
 
 
-def _stamp_action(span: LiveSpan) -> None:
-    """What may become known late: the action's name, user and session as they are when the span ends."""
+def child_span(
+    parent: LiveSpan, name: str, role: SpanRole, attributes: Mapping[str, AttributeValue], start_time_ns: int
+) -> LiveSpan:
+    """A span below `parent` that is only ever told in its parent's announcement: no twin, never delivered."""
+    span = LiveSpan(name, role, parent.kind, attributes, start_time_ns, parent.parent_context)
+    span.parent = parent.span_context
+    span.span_context = _new_span_context(parent.span_context, parent.cascade)
+    span.cascade = parent.cascade
+    for key in (names.HOP, names.ACTION_ID):
+        span.attributes[key] = parent.attributes[key]
+    span.attributes[names.ROLE] = role
+    return span
+
+
+def stamp_action(span: LiveSpan, attributes: dict[str, AttributeValue]) -> None:
+    """What may become known late: the action's name, user and session as they are now."""
     if span.cascade is None:
         return
-    action, attributes = span.cascade.action, span.attributes
+    action = span.cascade.action
     attributes[names.ACTION_ORIGIN] = action.origin
     attributes[names.ACTION_SOURCE] = action.source
     attributes[names.WORKLOAD] = action.workload
@@ -304,3 +323,5 @@ def _stamp_action(span: LiveSpan) -> None:
         attributes[names.USER_ID] = action.user
     if action.session is not None:
         attributes[names.SESSION_ID] = action.session
+    if action.dropped:
+        attributes[names.DROPPED_SPANS] = action.dropped

@@ -104,6 +104,14 @@ class Captured:
 
     # The Sink protocol.
 
+    spools = False
+
+    def announce(self, span: LiveSpan, told: bytes) -> None:
+        """Nothing outlives a test."""
+
+    def forget(self, span: LiveSpan) -> None:
+        """Nothing was announced."""
+
     def accept(self, span: LiveSpan) -> None:
         """A span that says more than it did is kept in its fuller state, as a store keeps it."""
         ended = _freeze(span)
@@ -123,8 +131,14 @@ class Captured:
     def flush(self, timeout_s: float) -> bool:
         return True
 
-    def shutdown(self, timeout_s: float) -> bool:
+    def shutdown(self, timeout_s: float, *, ending: bool = False) -> bool:
         return True
+
+    def before_fork(self) -> None:
+        """Nothing is under way."""
+
+    def after_fork_in_parent(self) -> None:
+        """Nothing to undo."""
 
     def after_fork(self) -> None:
         self._spans.clear()

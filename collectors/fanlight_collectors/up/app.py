@@ -13,6 +13,7 @@ from starlette.routing import Route
 from fanlight_collectors.otlp.answers import JSON, failure
 from fanlight_collectors.up.access import has_token, is_loopback, is_own_host
 from fanlight_collectors.up.receive import Receiver, request_encoding
+from fanlight_collectors.up.spool import SpoolReader
 from fanlight_collectors.up.sql import SqlEndpoint, error
 from fanlight_schema.store import Store, StoreError
 
@@ -43,6 +44,7 @@ class Service:
     sql_endpoint: SqlEndpoint
     store: Store
     data_folder: str | None
+    spool: SpoolReader
 
     async def traces(self, request: Request) -> Response:
         refused = self._refuse_sender(request)
@@ -79,7 +81,7 @@ class Service:
     def _details(self, request: Request) -> dict[str, object]:
         if request.client is None or not is_loopback(request.client.host):
             return {}
-        counts = {**self.receiver.counts, **self.receiver.writer.counts}
+        counts = {**self.receiver.counts, **self.receiver.writer.counts, **self.spool.counts}
         return {"store": self.store.url, "data_folder": self.data_folder, "counts": counts}
 
     def _refuse_sender(self, request: Request) -> Response | None:

@@ -19,6 +19,7 @@ from fanlight_collectors.sqlguard import Guard
 from fanlight_collectors.up.access import is_loopback, own_names, write_sql_token
 from fanlight_collectors.up.app import Door, Service, build_app
 from fanlight_collectors.up.receive import Receiver
+from fanlight_collectors.up.spool import SpoolReader, is_own_target
 from fanlight_collectors.up.sql import SqlEndpoint
 from fanlight_collectors.up.writer import ByteBudget, GroupWriter
 from fanlight_schema import migrate
@@ -61,9 +62,10 @@ def _serve(config: UpConfig, say: Say) -> None:
         listener = stack.enter_context(_listen(config))
         config = _with_real_port(config, listener)
         store = stack.enter_context(_open(config))
-        service = _build(config, store, sender_token, stack)
+        service = _build(config, store, sender_token, stack, say)
         for line in _greeting(config, store):
             say(line)
+        service.spool.start()
         asyncio.run(_run_server(service, listener))
         say("stopped: every span that was acknowledged is in the store")
 
@@ -111,7 +113,9 @@ def _open(config: UpConfig) -> Iterator[Store]:
         yield store
 
 
-def _build(config: UpConfig, store: Store, sender_token: str, stack: contextlib.ExitStack) -> Service:
+def _build(
+    config: UpConfig, store: Store, sender_token: str, stack: contextlib.ExitStack, say: Say
+) -> Service:
     try:
         sql_token = write_sql_token(config.sql_token_path)
     except OSError as exc:
@@ -120,12 +124,17 @@ def _build(config: UpConfig, store: Store, sender_token: str, stack: contextlib.
     workers = stack.enter_context(ThreadPoolExecutor(SQL_WORKERS, "fanlight-sql"))
     writer = GroupWriter(store)
     stack.callback(writer.close)
+    budget = ByteBudget(config.queue_bytes)
+    is_own = is_own_target(config.host, config.port)
+    spool = SpoolReader(config.spool_folder, is_own, writer, budget, say)
+    stack.callback(spool.close)
     return Service(
         Door(config.host, own_names(config.host), sender_token, sql_token),
-        Receiver(writer, ByteBudget(config.queue_bytes), decoders),
+        Receiver(writer, budget, decoders),
         SqlEndpoint(store, Guard(store), workers),
         store,
         str(config.sql_token_path.parent) if config.store.startswith("chdb://") else None,
+        spool,
     )
 
 

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS cascades
     service              LowCardinality(String) COMMENT 'Service of the root span, else of the first span' CODEC(ZSTD(1)),
     region               LowCardinality(String) COMMENT 'Region of the root span, else of the first span, empty if unknown' CODEC(ZSTD(1)),
     has_root             Bool                   COMMENT 'Whether the root span has arrived' CODEC(ZSTD(1)),
-    duration_ns          UInt64                 COMMENT 'Duration of the root span, else first start to last end, nanoseconds' CODEC(T64, ZSTD(1)),
+    duration_ns          UInt64                 COMMENT 'Duration of the root span; first start to last end where that has not arrived or has no end, nanoseconds' CODEC(T64, ZSTD(1)),
     last_end_at          DateTime64(9, 'UTC')   COMMENT 'End of the span that ended last, UTC' CODEC(Delta(8), ZSTD(1)),
     users                UInt32                 COMMENT 'Different users that its spans name' CODEC(T64, ZSTD(1)),
     traces               UInt32                 COMMENT 'Traces that hold its spans' CODEC(T64, ZSTD(1)),

@@ -139,7 +139,7 @@ SELECT
     root.service AS service,
     root.region AS region,
     root_arrived AS has_root,
-    toUInt64(if(root_arrived, root.end_ns - root.start_ns, ends_ns - starts_ns)) AS duration_ns,
+    toUInt64(if(root_arrived AND root.end_ns > root.start_ns, root.end_ns - root.start_ns, ends_ns - starts_ns)) AS duration_ns,
     fromUnixTimestamp64Nano(ends_ns, 'UTC') AS last_end_at,
     user_count AS users,
     trace_count AS traces,

@@ -12,7 +12,7 @@ CREATE OR REPLACE VIEW actions
     parent_action_id       String                COMMENT 'Action that this one was begun in, empty if none',
     service                String                COMMENT 'Service of the root span, else of the first span',
     started_at             DateTime64(9, 'UTC')  COMMENT 'Start of the root span, else of the first span, UTC',
-    duration_s             Float64               COMMENT 'Duration of the root span, else first start to last end, seconds',
+    duration_s             Float64               COMMENT 'Duration of the root span; first start to last end where that has not arrived or has no end, seconds',
     last_end_at            DateTime64(9, 'UTC')  COMMENT 'End of the span that ended last, UTC',
     has_root               Bool                  COMMENT 'Whether the root span has arrived; without it start and duration are those of the spans',
     model_calls            UInt64                COMMENT 'Model calls: innermost client operations, each once',

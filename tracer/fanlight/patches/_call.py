@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from opentelemetry.trace import SpanKind
 
+from fanlight._announce import forget
 from fanlight._finalisers import in_collector, put_off
 from fanlight._guard import guarded
 from fanlight._spans import error_type_of, start_span
@@ -23,6 +24,7 @@ from fanlight.capture.endpoints import endpoint_of
 from fanlight.capture.outcome import End, completed_usage, end_of_error, outcome_of, unreported_usage
 from fanlight.capture.request import Asked, text_bytes
 from fanlight.capture.wire_format import Endpoint, Header, no_header
+from fanlight.patches._announce_call import announce_call
 from fanlight.patches._attributes import call_attributes, request_attributes
 from fanlight.patches._background import expect
 from fanlight_schema import attributes as names
@@ -80,6 +82,7 @@ class Request:
         self.ended = False
         self.ended_ns = started_ns
         call.requests.append(self)
+        announce_call(call, sent)
 
     def headers_came(
         self, status: int, content_type: str, inflate: Inflate | None, header: Header = no_header
@@ -232,6 +235,7 @@ class Call:
     def discard(self) -> None:
         """It was no call after all (a redirect): leave no trace."""
         self.span.ended = True  # so that it is never exported
+        forget(self.span)
         open_calls.pop(id(self), None)
 
     @property

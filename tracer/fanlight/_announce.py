@@ -1,0 +1,55 @@
+"""Announcing open spans to the spool: what is to be told of them if this process dies before they end.
+
+Only what is on its way to a model is announced, and with it the steps above: work that nobody was asked for
+needs no record of its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry.trace.propagation import _SPAN_KEY
+from opentelemetry.util.types import AttributeValue
+
+from fanlight._otlp import encode_open_span
+from fanlight._runtime import runtime
+from fanlight._spans import LiveSpan, stamp_action
+from fanlight_schema import attributes as names
+
+PROCESS_DIED: Final = "process_died"
+NOTHING_MORE: Final[Mapping[str, AttributeValue]] = {}
+
+
+def announcing() -> bool:
+    """Whether anybody listens."""
+    return runtime.sink is not None and runtime.sink.spools
+
+
+def announce(span: LiveSpan, known: Mapping[str, AttributeValue] = NOTHING_MORE, below: bytes = b"") -> None:
+    """Announce an open span, with what more is `known` and with spans `below` it, and the steps above it.
+
+    Announcing it again replaces what was said of it.
+    """
+    sink = runtime.sink
+    if sink is None or span.inert or span.ended:
+        return
+    above = span.parent_context.get(_SPAN_KEY)  # trace.get_current_span takes five times as long
+    if type(above) is LiveSpan and not above.announced and above.generation == runtime.fork_generation:
+        announce(above)
+    span.announced = True
+    sink.announce(span, as_died(span, known) + below)
+
+
+def as_died(span: LiveSpan, known: Mapping[str, AttributeValue] = NOTHING_MORE) -> bytes:
+    """A span as it is told of a process that died: an error, and no invented end."""
+    attributes = {**span.attributes, **known}
+    stamp_action(span, attributes)
+    attributes[names.ERROR_TYPE] = PROCESS_DIED
+    return encode_open_span(span, attributes)
+
+
+def forget(span: LiveSpan) -> None:
+    """This span will not come."""
+    if span.announced and runtime.sink is not None:
+        runtime.sink.forget(span)
