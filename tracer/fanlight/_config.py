@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from fanlight._guard import logger
+from fanlight._own_hosts import OwnHost, own_host
 from fanlight_schema.spool import default_folder, locks
 
 Protocol: TypeAlias = Literal["http/protobuf", "grpc"]
@@ -191,6 +192,13 @@ OPTIONS: Final = (
         "that no proxy speaks for; always: everyone's, where clients cannot write them; never: nobody's.",
     ),
     Option(
+        "own_hosts",
+        ("FANLIGHT_PROPAGATE_TO",),
+        "",
+        "host[:port],...",
+        "HTTP services of your own that get the action with a request (`*.internal`: all below a domain).",
+    ),
+    Option(
         "raise_errors",
         ("FANLIGHT_TESTING",),
         "false",
@@ -229,6 +237,7 @@ class Config:
     user_header: str | None
     session_header: str | None
     trust_headers: Trust
+    own_hosts: tuple[OwnHost, ...]
     raise_errors: bool
     inherited: Mapping[str, str]  # what the process that started this one said of itself
 
@@ -262,6 +271,7 @@ def read_config(environ: Mapping[str, str] | None = None) -> Config:
         user_header=_text(env, "user_header") or None,
         session_header=_text(env, "session_header") or None,
         trust_headers=_choice(env, "trust_headers", trusts),
+        own_hosts=_hosts(env, "own_hosts"),
         raise_errors=_flag(env, "raise_errors"),
         inherited={name: env[name] for name in INHERITED if env.get(name)},
     )
@@ -331,6 +341,23 @@ def _spool_folder(env: Mapping[str, str]) -> Path | None:
         return None
     named = _text(env, "spool_folder")
     return Path(named).absolute() if named else default_folder()
+
+
+def _hosts(env: Mapping[str, str], name: str) -> tuple[OwnHost, ...]:
+    variable, value = _source(env, name)
+    hosts = []
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        host = own_host(part)
+        if host is None:
+            logger.warning(
+                "%s holds %r, which is no host; give names such as tools.internal:8080 or *.internal, it is"
+                " left out",
+                variable,
+                part,
+            )
+        else:
+            hosts.append(host)
+    return tuple(hosts)
 
 
 def _pairs(text: str, name: str, *, lower_keys: bool = False) -> dict[str, str]:

@@ -100,6 +100,7 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
         return
     runtime.error_messages = config.error_messages
     runtime.subprocesses = config.subprocesses
+    runtime.own_hosts = config.own_hosts
     runtime.app_spans = config.app_spans
     runtime.user, runtime.session = config.user_header, config.session_header
     runtime.trust_headers = config.trust_headers

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from fanlight._config import Trust
     from fanlight._entries import Person
+    from fanlight._own_hosts import OwnHost
     from fanlight._spans import LiveSpan
 
 SCOPE_NAME = "fanlight"
@@ -90,6 +91,7 @@ class Runtime:
         sink, self._at_fork = self._at_fork, None
         if sink is not None:
             sink.after_fork_in_parent()
+        self.own_hosts: tuple[OwnHost, ...] = ()
 
     def after_fork(self) -> None:
         self.fork_generation += 1

@@ -11,6 +11,9 @@ import functools
 from types import ModuleType
 from typing import Any
 
+from fanlight._guard import guarded
+from fanlight._propagation import Lent, lend
+from fanlight._runtime import runtime
 from fanlight.patches import _sends
 from fanlight.patches._call import Inflate, Request, clock_ns
 from fanlight.patches._hooks import Hook
@@ -117,17 +120,23 @@ def _watch(module: ModuleType, owner: Any, name: str, *, transport: bool) -> Hoo
 
     @functools.wraps(original)
     def watched(*args: Any, **kwargs: Any) -> Any:
-        entry = _sends.enter(_Message(module, args, kwargs), transport=transport) if hook.on else None
-        if entry is None:
+        if not hook.on:
+            return original(*args, **kwargs)
+        message = _Message(module, args, kwargs)
+        entry = _sends.enter(message, transport=transport)
+        lent = _lend(message) if runtime.own_hosts and not transport else None
+        if entry is None and lent is None:
             return original(*args, **kwargs)
         try:
             response = original(*args, **kwargs)
-            _sends.answered(entry, _Reply(module, response, sync=True))
+            if entry is not None:
+                _sends.answered(entry, _Reply(module, response, sync=True))
         except BaseException as error:
-            _sends.failed(entry, error)
+            if entry is not None:
+                _sends.failed(entry, error)
             raise
         finally:
-            _sends.leave(entry)
+            _over(entry, lent)
         return response
 
     hook.put(watched)
@@ -140,21 +149,41 @@ def _watch_async(module: ModuleType, owner: Any, name: str, *, transport: bool) 
 
     @functools.wraps(original)
     async def watched(*args: Any, **kwargs: Any) -> Any:
-        entry = _sends.enter(_Message(module, args, kwargs), transport=transport) if hook.on else None
-        if entry is None:
+        if not hook.on:
+            return await original(*args, **kwargs)
+        message = _Message(module, args, kwargs)
+        entry = _sends.enter(message, transport=transport)
+        lent = _lend(message) if runtime.own_hosts and not transport else None
+        if entry is None and lent is None:
             return await original(*args, **kwargs)
         try:
             response = await original(*args, **kwargs)
-            _sends.answered(entry, _Reply(module, response, sync=False))
+            if entry is not None:
+                _sends.answered(entry, _Reply(module, response, sync=False))
         except BaseException as error:
-            _sends.failed(entry, error)
+            if entry is not None:
+                _sends.failed(entry, error)
             raise
         finally:
-            _sends.leave(entry)
+            _over(entry, lent)
         return response
 
     hook.put(watched)
     return hook
+
+
+@guarded
+def _lend(message: _Message) -> Lent | None:
+    host, port = message.server()
+    return lend(message.source.headers, host, port)
+
+
+@guarded
+def _over(entry: _sends.Entry | None, lent: Lent | None) -> None:
+    if entry is not None:
+        _sends.leave(entry)
+    if lent is not None:
+        lent.take_back()
 
 
 def _body_headers(response: Any) -> tuple[str, str]:
