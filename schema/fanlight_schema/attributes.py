@@ -58,6 +58,12 @@ HTTP_ROUTE: Final = "http.route"  # of an automatic action: the template, never 
 RESEND_COUNT: Final = "http.request.resend_count"
 ERROR_TYPE: Final = "error.type"
 
+# What was said: only where the app opted in.
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+CONTENT: Final = frozenset((INPUT_MESSAGES, SYSTEM_INSTRUCTIONS, OUTPUT_MESSAGES))
+
 WIRE: Final = "fanlight.wire"  # true: requests are observed, so none seen means none was sent
 REQUESTS: Final = "fanlight.requests"  # int; physical requests that a call took
 REQUEST_OUTCOME: Final = "fanlight.request.outcome"  # RequestOutcome; on calls that took one request too

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from fanlight._guard import logger
 from fanlight._own_hosts import OwnHost, own_host
+from fanlight_schema import attributes as names
 from fanlight_schema.spool import default_folder, locks
 
 Protocol: TypeAlias = Literal["http/protobuf", "grpc"]
@@ -156,6 +157,21 @@ OPTIONS: Final = (
         "Keeps the messages of exceptions, which may quote prompts; their types are always kept.",
     ),
     Option(
+        "content",
+        ("FANLIGHT_CONTENT",),
+        "",
+        "attribute,...",
+        "Keeps what was said, of these: gen_ai.input.messages, gen_ai.system_instructions,"
+        " gen_ai.output.messages. Without it no text leaves the process.",
+    ),
+    Option(
+        "content_limit_chars",
+        ("FANLIGHT_CONTENT_LIMIT_CHARS",),
+        "8192",
+        "characters",
+        "How much text one such attribute keeps; what is longer is cut.",
+    ),
+    Option(
         "app_spans",
         ("FANLIGHT_APP_SPANS",),
         "true",
@@ -232,6 +248,8 @@ class Config:
     spool_limit_bytes: int
     shutdown_timeout_s: float
     error_messages: bool
+    content: frozenset[str]
+    content_limit_chars: int
     app_spans: bool
     subprocesses: bool
     user_header: str | None
@@ -266,6 +284,8 @@ def read_config(environ: Mapping[str, str] | None = None) -> Config:
         spool_limit_bytes=int(_number(env, "spool_limit_bytes", least=0)),
         shutdown_timeout_s=_number(env, "shutdown_timeout_s", least=0),
         error_messages=_flag(env, "error_messages"),
+        content=_content(env),
+        content_limit_chars=int(_number(env, "content_limit_chars", least=1)),
         app_spans=_flag(env, "app_spans"),
         subprocesses=_flag(env, "subprocesses"),
         user_header=_text(env, "user_header") or None,
@@ -330,6 +350,16 @@ def _choice(env: Mapping[str, str], name: str, choices: Mapping[str, T]) -> T:
         return choices[value.lower()]
     _refuse(name, variable, value, f"give one of {', '.join(choices)}")
     return choices[_BY_NAME[name].default]
+
+
+def _content(env: Mapping[str, str]) -> frozenset[str]:
+    variable, value = _source(env, "content")
+    named = {part.strip() for part in value.split(",")} - {""}
+    if unknown := named - names.CONTENT:
+        _refuse(
+            "content", variable, ",".join(sorted(unknown)), f"give some of {', '.join(sorted(names.CONTENT))}"
+        )
+    return frozenset(named & names.CONTENT)
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

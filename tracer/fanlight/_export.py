@@ -28,7 +28,7 @@ from opentelemetry.context import (
 from fanlight._current import detach
 from fanlight._finalisers import catch_up
 from fanlight._guard import guard, logger
-from fanlight._otlp import encode_request, encode_span
+from fanlight._otlp import encode_own_span, encode_request
 from fanlight._outcome import Outcome
 from fanlight_schema import attributes as names
 
@@ -152,7 +152,7 @@ class ExportSink:
     def accept(self, span: LiveSpan) -> None:
         """Queue an ended span; leave it to the spool where the queue is full, drop it where that is, too."""
         action = None if span.cascade is None else span.cascade.action
-        self.accept_encoded(encode_span(span), span.span_context.span_id, action)
+        self.accept_encoded(encode_own_span(span), span.span_context.span_id, action)
 
     def accept_encoded(self, data: bytes, span_id: int = 0, action: Action | None = None) -> None:
         """The same for a span that is encoded already."""

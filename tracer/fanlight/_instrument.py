@@ -24,6 +24,7 @@ from fanlight._provider import provider_resource, use_provider
 from fanlight._runtime import runtime
 from fanlight._sender import make_sender
 from fanlight._spool import Spool
+from fanlight.capture.content import ContentPolicy, Redact
 from fanlight_schema.spool import Head, frame_head, target_of
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ def instrument(
     *,
     user: Person | None = None,
     session: Person | None = None,
+    redact: Redact | None = None,
 ) -> None:
     """Trace every supported client of this process, those imported later included.
 
@@ -50,11 +52,11 @@ def instrument(
 
     `user` and `session` say who a web request is for: the name of a header, or a plain function that gets the
     ASGI scope or the WSGI environ and gives text or None. It is called only for requests that become actions,
-    and one that raises leaves the user unknown. Calling `instrument` again changes nothing but these two.
-    Never raises.
+    and one that raises leaves the user unknown. `redact` sees each text that FANLIGHT_CONTENT keeps and gives
+    what may stay of it, or None. Calling it again changes nothing but user and session. Never raises.
     """
     with _lock:
-        start(tracer_provider, export)
+        start(tracer_provider, export, redact)
         runtime.user, runtime.session = user or runtime.user, session or runtime.session
         if runtime.on:
             from fanlight import patches
@@ -87,7 +89,9 @@ def wrap(client: T) -> T:
 
 
 @guarded
-def start(tracer_provider: trace.TracerProvider | None = None, export: bool = True) -> None:
+def start(
+    tracer_provider: trace.TracerProvider | None = None, export: bool = True, redact: Redact | None = None
+) -> None:
     """Switch spans on without patching anything; nothing happens where they are on."""
     if runtime.on:
         if tracer_provider is not None and runtime.follow_global:  # switched on by wrap() or an import before
@@ -101,6 +105,8 @@ def start(tracer_provider: trace.TracerProvider | None = None, export: bool = Tr
     runtime.error_messages = config.error_messages
     runtime.subprocesses = config.subprocesses
     runtime.own_hosts = config.own_hosts
+    if config.content:
+        runtime.content = ContentPolicy(config.content, config.content_limit_chars, redact)
     runtime.app_spans = config.app_spans
     runtime.user, runtime.session = config.user_header, config.session_header
     runtime.trust_headers = config.trust_headers

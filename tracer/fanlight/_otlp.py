@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
+from fanlight_schema.attributes import CONTENT
+
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
@@ -138,6 +140,12 @@ class ScopedSpan(bytes):
     """A span of another scope than fanlight's, with that scope: field 2 of ResourceSpans."""
 
 
+class SpanWithContent(bytes):
+    """A span that says what was said, and `bare`, the same without: what may lie on a disk."""
+
+    bare: bytes
+
+
 def encode_scoped_span(scope: str, version: str, span: AppSpan) -> ScopedSpan:
     """An ended span of the app with its instrumentation scope."""
     return ScopedSpan(_field(b"\x12", encode_scope(scope, version) + encode_span(span, span.links)))
@@ -153,8 +161,23 @@ def encode_scope(scope: str, version: str) -> bytes:
     return _field(b"\x0a", _field(b"\x0a", _utf8(scope)) + _field(b"\x12", _utf8(version)))
 
 
-def encode_span(span: LiveSpan | AppSpan, links: Iterable[Link] = ()) -> bytes:
+def encode_own_span(span: LiveSpan) -> bytes:
+    """A span of ours; with another encoding for the disk where it says what was said."""
+    encoded = encode_span(span)
+    if CONTENT.isdisjoint(span.attributes):
+        return encoded
+    with_content = SpanWithContent(encoded)
+    with_content.bare = encode_span(span, without=CONTENT)
+    return with_content
+
+
+def encode_span(
+    span: LiveSpan | AppSpan, links: Iterable[Link] = (), without: frozenset[str] = frozenset()
+) -> bytes:
     """An ended span as field 2 of ScopeSpans."""
+    attributes = span.attributes.copy()  # another thread may be setting one
+    for name in without:
+        attributes.pop(name, None)
     status = b""
     if span.status.value:
         message = _field(b"\x12", _utf8(span.status_message)) if span.status_message else b""
@@ -162,7 +185,7 @@ def encode_span(span: LiveSpan | AppSpan, links: Iterable[Link] = ()) -> bytes:
     return _encode(
         span,
         max(span.end_time_ns or 0, 0),
-        span.attributes.copy(),  # another thread may be setting one
+        attributes,
         b"".join(_field(b"\x5a", event) for event in map(_event, span.events))
         + b"".join(_field(b"\x6a", link) for link in map(_link, links))
         + status,

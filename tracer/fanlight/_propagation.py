@@ -1,7 +1,7 @@
 """Trace context for the user's own services, over HTTP, and for nobody else.
 
 `FANLIGHT_PROPAGATE_TO=tools.internal,*.svc.cluster.local,127.0.0.1:9000` names them; without it nothing is
-ever added to a request. What is added is what `carrier()` gives: `traceparent`, and `baggage` with the user id.
+ever added to a request. What is added is what `carrier()` gives: `traceparent`, `baggage` with the user's id.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fanlight._entries import Person
     from fanlight._own_hosts import OwnHost
     from fanlight._spans import LiveSpan
+    from fanlight.capture.content import ContentPolicy
 
 SCOPE_NAME = "fanlight"
 
@@ -80,6 +81,8 @@ class Runtime:
         self.user: Person | None = None
         self.session: Person | None = None
         self.trust_headers: Trust = "direct"
+        self.own_hosts: tuple[OwnHost, ...] = ()
+        self.content: ContentPolicy | None = None  # None: nothing that was said is kept
 
     def before_fork(self) -> None:
         sink = self.sink
@@ -91,7 +94,6 @@ class Runtime:
         sink, self._at_fork = self._at_fork, None
         if sink is not None:
             sink.after_fork_in_parent()
-        self.own_hosts: tuple[OwnHost, ...] = ()
 
     def after_fork(self) -> None:
         self.fork_generation += 1

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from fanlight._guard import logger
-from fanlight._otlp import ScopedSpan
+from fanlight._otlp import ScopedSpan, SpanWithContent
 from fanlight_schema.spool import Kind, folder_bytes, frame, new_file, ready_folder
 
 REWRITE_FROM_BYTES: Final = 2**20  # a file of this size is written anew where most of it was delivered
@@ -200,4 +200,6 @@ def _delete(path: Path) -> None:
 
 
 def _framed(span: bytes) -> bytes:
+    if type(span) is SpanWithContent:
+        span = span.bare
     return frame(Kind.SCOPED_SPAN if type(span) is ScopedSpan else Kind.SPAN, span)

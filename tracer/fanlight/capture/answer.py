@@ -1,4 +1,4 @@
-"""What an answer says: id, model, finish reasons, tokens of every kind, an error's type. Never its text.
+"""What an answer says: id, model, finish reasons, tokens of every kind, an error's type. Text only if asked.
 
 `input_tokens` include the cached ones and `output_tokens` include reasoning, whatever the provider's own
 counting is; `fanlight.capture.token_rules` has the rule of each.
@@ -43,3 +43,4 @@ class Answer:
     usage: Usage | None = None
     error_type: str | None = None
     timings: ServerTimings | None = None
+    texts: list[bytes] | None = None  # generated, as it stands in JSON; a list only where it is to be kept

@@ -110,6 +110,8 @@ class EventReader:
             end = end if match is None else match.end()
         self.content_events += 1
         self.content_bytes += end - at
+        if self.answer.texts is not None:
+            self.answer.texts.append(event[at:end])
         return end
 
     def _decode(self, data: bytes) -> None:

@@ -38,6 +38,8 @@ def call_attributes(asked: Asked, requests: Sequence[Request]) -> Mapping[str, A
             attributes[names.HTTP_STATUS_CODE] = spokesman.status
     _put_answer(attributes, spokesman)
     _put_server(attributes, spokesman)
+    if spokesman.content is not None:
+        attributes.update(spokesman.content)
     return attributes
 
 

@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind
 from fanlight._announce import forget
 from fanlight._finalisers import in_collector, put_off
 from fanlight._guard import guarded
+from fanlight._runtime import runtime
 from fanlight._spans import error_type_of, start_span
 from fanlight.capture.answer import Usage
 from fanlight.capture.body import AnswerReader, reader_for
@@ -27,6 +28,7 @@ from fanlight.capture.wire_format import Endpoint, Header, no_header
 from fanlight.patches._announce_call import announce_call
 from fanlight.patches._attributes import call_attributes, request_attributes
 from fanlight.patches._background import expect
+from fanlight.patches._content import keeps, put_content
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import RequestOutcome, UsageSource
 
@@ -44,6 +46,7 @@ class Request:
         "_sent",
         "asked_bytes",
         "call",
+        "content",
         "end",
         "ended",
         "ended_ns",
@@ -66,6 +69,7 @@ class Request:
         self.call = call
         self._sent = sent  # the body, until the request ends
         self.asked_bytes: int | None = None  # of text in that body, where it has to speak for the usage
+        self.content: dict[str, str] | None = None  # what was said, where the app keeps it
         self.host = host
         self.port = port
         self.path = path
@@ -92,7 +96,8 @@ class Request:
         self.inflate = inflate
         # What an SDK sends may go to another endpoint than it says: Anthropic's to Bedrock or Vertex.
         endpoint = endpoint_of("POST", self.path) or self.call.endpoint
-        self.reader = reader_for(endpoint, content_type, header)
+        keep_text = runtime.content is not None and keeps(names.OUTPUT_MESSAGES)
+        self.reader = reader_for(endpoint, content_type, header, keep_text=keep_text)
 
     @guarded
     def feed(self, chunk: bytes, now_ns: int) -> None:
@@ -131,8 +136,11 @@ class Request:
         reader = self.reader
         if reader is not None:
             reader.finish()
-            if reader.answer.usage is not None:
-                return
+        if runtime.content is not None:
+            self.content = {}
+            put_content(self.content, sent, None if reader is None else reader.answer.texts)
+        if reader is not None and reader.answer.usage is not None:
+            return
         if sent is not None and (self.outcome == "unknown" or (reader is not None and reader.content_events)):
             self.asked_bytes = text_bytes(sent)
 

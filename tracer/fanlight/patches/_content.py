@@ -1,0 +1,38 @@
+"""What was said in a call, as attributes: those that the app opted in to, cut and redacted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fanlight._guard import guard
+from fanlight._runtime import runtime
+from fanlight.capture import content
+from fanlight.capture.content import Keeper, Message
+from fanlight.capture.request import decode_body
+from fanlight_schema import attributes as names
+
+_reading = guard("content")  # a redaction that fails keeps nothing of its text
+
+
+def keeps(attribute: str) -> bool:
+    return runtime.content is not None and attribute in runtime.content.attributes
+
+
+def put_content(attributes: dict[str, str], sent: bytes | None, texts: list[bytes] | None) -> None:
+    """Add the attributes that are kept of a request's body and of an answer's texts."""
+    body = decode_body(sent) if sent is not None else None
+    if body is not None:
+        _put(attributes, names.INPUT_MESSAGES, lambda keeper: content.input_messages(body, keeper))
+        _put(attributes, names.SYSTEM_INSTRUCTIONS, lambda keeper: content.instructions(body, keeper))
+    if texts:
+        said = content.unescaped(texts)
+        _put(attributes, names.OUTPUT_MESSAGES, lambda keeper: content.output_messages(said, keeper))
+
+
+def _put(attributes: dict[str, str], name: str, read: Callable[[Keeper], list[Message]]) -> None:
+    policy = runtime.content
+    if policy is None or name not in policy.attributes:
+        return
+    with _reading:
+        if messages := read(Keeper(policy.limit_chars, policy.redact)):
+            attributes[name] = content.as_json(messages)
