@@ -26,7 +26,7 @@ from opentelemetry.trace import get_current_span
 
 from fanlight._baggage import format_baggage, members_of
 from fanlight._carrier import context_of, headers_of
-from fanlight._cascade import cascade_in, here, with_cascade
+from fanlight._cascade import cascade_in, entry_in, here, with_cascade, without_cascade
 from fanlight._current import detach
 from fanlight._guard import guarded
 from fanlight._runtime import runtime
@@ -177,7 +177,10 @@ def _place(read: Callable[..., Asked], args: Any, kwargs: Any) -> Context | None
     meta, tool = read(*args, **kwargs)
     if "traceparent" not in meta or suppressed():
         return None
-    context = context_of(meta, get_current())
+    around = get_current()
+    if entry_in(around) is not None:  # of the web request that only brings it
+        around = without_cascade(around)
+    context = context_of(meta, around)
     cascade = cascade_in(context)
     if tool is None or cascade is None or not _from_fanlight(meta):
         return context
