@@ -46,9 +46,11 @@ class ImportReport:
     def reject(self, path: Path, place: str, rejects: Sequence[Reject]) -> None:
         """Counts the spans of one message that cannot be stored, and says why: a problem for each reason."""
         first = {reject.reason: reject for reject in reversed(rejects)}
-        for reason, number in Counter(reject.reason for reject in rejects).items():
+        counts = Counter(reject.reason for reject in rejects)
+        for reason, one in first.items():
+            number = counts[reason]
             self.rejected[reason] += number
-            said = first[reason].detail if reason == "malformed_span" else first[reason].span_name
+            said = one.detail if reason == "malformed_span" else one.span_name
             shown = f" ({said})" if said else ""
             what = "1 span" if number == 1 else f"{number} spans, each"
             self.problems.append(Problem(path, place, f"{what} {REASONS[reason]}{shown}"))
