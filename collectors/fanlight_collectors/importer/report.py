@@ -45,7 +45,7 @@ class ImportReport:
 
     def reject(self, path: Path, place: str, rejects: Sequence[Reject]) -> None:
         """Counts the spans of one message that cannot be stored, and says why: a problem for each reason."""
-        first = {reject.reason: reject for reject in reversed(rejects)}
+        first: dict[RejectReason, Reject] = {reject.reason: reject for reject in reversed(rejects)}
         counts = Counter(reject.reason for reject in rejects)
         for reason, one in first.items():
             number = counts[reason]
