@@ -39,6 +39,8 @@ def beside(request: pytest.FixtureRequest, name: str, captured: Captured) -> Ite
     importlib.import_module(DRIVERS[name].module_name)
     with DRIVERS[name]() as driver:
         yield driver
+    if request.param == "before":  # hooks come off in the order in which they lie
+        patches.uninstall_all()
     for other in reversed(made):
         other.uninstrument()
 
