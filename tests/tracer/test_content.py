@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 import fanlight
 from fanlight import _guard
@@ -134,3 +135,37 @@ def test_what_was_said_is_sent_but_never_lies_in_the_spool(
     assert fanlight.flush()
     sent = repr(collector.spans)
     assert [text for text in texts if text not in sent] == []
+
+
+def test_spans_of_other_tracers_never_lie_in_the_spool(
+    collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They may hold prompts: OpenInference and OpenLLMetry write them by default."""
+    monkeypatch.setenv("FANLIGHT_SPOOL_DIR", str(tmp_path))
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    provider = TracerProvider()
+    fanlight.instrument(provider)
+    with fanlight.action("ask"), provider.get_tracer("openinference").start_as_current_span("llm") as span:
+        span.set_attribute("input.value", "my secret question")
+    spooled = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"fanlight.action.id" in spooled
+    assert b"my secret question" not in spooled
+    assert fanlight.flush()
+    assert "my secret question" in repr(collector.spans)
+
+
+def test_what_an_open_step_says_of_texts_never_lies_in_the_spool(
+    provider: Provider, collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FANLIGHT_SPOOL_DIR", str(tmp_path))
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    fanlight.instrument()
+    driver = SyncDriver()
+    seen = b""
+    with fanlight.agent("planner") as step:
+        step.set_attribute(INPUT_MESSAGES, "my secret question")
+        ask(driver, provider.scenario(Fault()))
+        seen = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    driver.close()
+    assert b"invoke_agent planner" in seen
+    assert b"my secret question" not in seen

@@ -24,20 +24,26 @@ def adopter(folder: Path, url: str) -> Callable[[Callable[[bytes], Outcome], int
                     spans = _deliver(dead, send, most_bytes)
                     if spans is None:
                         break
-                    dead.remove()
-                    delivered += spans
+                    if spans >= 0:
+                        dead.remove()
+                        delivered += spans
         return delivered
 
     return adopt
 
 
 def _deliver(dead: DeadProcess, send: Callable[[bytes], Outcome], most_bytes: int) -> int | None:
-    """The spans of one process that the collector took; None if the rest has to wait."""
+    """The spans of one process that the collector took; None if the rest has to wait, -1 if it took none.
+
+    Another process, with other headers, or `up` may deliver what was refused whole.
+    """
     delivered = 0
     for request, spans in dead.requests(most_bytes):
         outcome = send(request)
         if outcome.verdict in ("retry", "unreachable"):
             return None
+        if outcome.verdict != "delivered" and not delivered:
+            return -1
         if outcome.verdict == "delivered":
             delivered += spans - outcome.rejected
         else:

@@ -16,6 +16,7 @@ from fanlight._otlp import encode_open_span
 from fanlight._runtime import runtime
 from fanlight._spans import LiveSpan, stamp_action
 from fanlight_schema import attributes as names
+from fanlight_schema.attributes import CONTENT
 
 PROCESS_DIED: Final = "process_died"
 NOTHING_MORE: Final[Mapping[str, AttributeValue]] = {}
@@ -43,7 +44,7 @@ def announce(span: LiveSpan, known: Mapping[str, AttributeValue] = NOTHING_MORE,
 
 def as_died(span: LiveSpan, known: Mapping[str, AttributeValue] = NOTHING_MORE) -> bytes:
     """A span as it is told of a process that died: an error, and no invented end."""
-    attributes = {**span.attributes, **known}
+    attributes = {name: value for name, value in {**span.attributes, **known}.items() if name not in CONTENT}
     stamp_action(span, attributes)
     attributes[names.ERROR_TYPE] = PROCESS_DIED
     return encode_open_span(span, attributes)

@@ -73,6 +73,10 @@ class Beginning(Protocol):
     continues: bool  # the action began elsewhere
 
     @property
+    def caller(self) -> object:
+        """Who asked."""
+
+    @property
     def place(self) -> Cascade: ...
 
     def above(self, context: Context) -> Context: ...

@@ -14,6 +14,7 @@ its root is written here only if whoever sent it had written none.
 from __future__ import annotations
 
 import inspect
+import os
 import secrets
 import threading
 import time
@@ -49,6 +50,15 @@ Person: TypeAlias = str | Callable[[Given], object]  # the name of a header, or 
 MAX_NAME_CHARS = 200  # ours; routes and tasks are named by hand
 
 _lock = threading.RLock()  # held while an action gets its id or its root
+
+
+def _fresh_lock() -> None:
+    global _lock
+    _lock = threading.RLock()  # the thread that held it is the parent's
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh_lock)
 _asking_user = guard("entries.user")
 _asking_session = guard("entries.session")
 
@@ -121,6 +131,10 @@ class Entry:
     def context(self) -> Context:
         """The context of the app's code: it belongs to the entry, and its current span is as it was."""
         return with_cascade(self.place, self._base)
+
+    @property
+    def caller(self) -> Caller:
+        return self._caller
 
     @property
     def may_give_way(self) -> bool:

@@ -28,7 +28,7 @@ from opentelemetry.context import (
 from fanlight._current import detach
 from fanlight._finalisers import catch_up
 from fanlight._guard import guard, logger
-from fanlight._otlp import encode_own_span, encode_request
+from fanlight._otlp import ScopedSpan, encode_own_span, encode_request
 from fanlight._outcome import Outcome
 from fanlight_schema import attributes as names
 
@@ -160,7 +160,9 @@ class ExportSink:
         with self._lock:
             self.counts.ended += 1
             spool = self._spool
-            kept = spool is not None and not self._closed and spool.add(data, span_id)
+            # Spans of the app's own tracers may hold prompts, which never lie on a disk.
+            may_lie = spool is not None and not self._closed and type(data) is not ScopedSpan
+            kept = may_lie and spool is not None and spool.add(data, span_id)
             if self._closed or self._bytes + size > self._limit:
                 if kept and spool is not None:
                     spool.left += 1

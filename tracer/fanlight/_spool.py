@@ -172,7 +172,8 @@ class Spool:
         """Go on in a new file with what is open and queued; the old one is left to others, or deleted."""
         before = self._descriptor, self._path, self._size, self._room
         self._descriptor = None
-        records = b"".join((*self._open.values(), *map(_framed, queued)))
+        own = (span for span in queued if type(span) is not ScopedSpan)  # others' may hold prompts
+        records = b"".join((*self._open.values(), *map(_framed, own)))
         if not self._write(records):
             self._abandon_file()
             self._descriptor, self._path, self._size, self._room = before

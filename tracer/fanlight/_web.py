@@ -128,11 +128,15 @@ def carried_headers(caller: WebCaller) -> dict[str, str] | None:
     speaks for: what comes from the internet comes from a public address, or through a proxy.
     """
     found = caller.carrying()
-    if not found or runtime.trust_headers == "never":
-        return None
-    if runtime.trust_headers == "always" or _is_direct(caller):
-        return found
-    return None
+    return found if found and believes(caller) else None
+
+
+def believes(caller: object) -> bool:
+    """Whether what a caller says of its action and trace is believed; a queue's messages are."""
+    if not isinstance(caller, (AsgiCaller, WsgiCaller)):
+        return True
+    trust = runtime.trust_headers
+    return trust == "always" or (trust == "direct" and _is_direct(caller))
 
 
 def _is_direct(caller: WebCaller) -> bool:

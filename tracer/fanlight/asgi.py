@@ -133,6 +133,10 @@ class _Connection:
     def place(self) -> Cascade:
         return self.entry.place
 
+    @property
+    def caller(self) -> object:
+        return self.entry.caller
+
     def above(self, context: Context) -> Context:
         return self.entry.above(context)
 

@@ -184,3 +184,26 @@ async def test_a_server_makes_the_step_where_its_client_has_none(
     ]
     assert traces_of_actions(collector.spans) == {"a" * 32}
     assert {span.parent_span_id.hex() for span in collector.spans if "tool" in span.name} == {"b" * 16}
+
+
+@pytest.mark.parametrize(("trust", "believed"), [("always", True), ("direct", True), ("never", False)])
+async def test_what_meta_says_is_believed_of_whom_headers_are(
+    collector: OtlpReceiver, provider: Provider, monkeypatch: pytest.MonkeyPatch, trust: str, believed: bool
+) -> None:
+    monkeypatch.setenv("BASE_URL", provider.scenario())
+    monkeypatch.setenv("FANLIGHT_TRUST_HEADERS", trust)
+    fanlight.instrument()
+    stranger = {
+        "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
+        "baggage": f"fanlight.action.id={'a' * 32},user.id=victim",
+    }
+    async with over_http() as session:
+        fanlight.patches.uninstall_all()
+        params = mcp.types.CallToolRequestParams(name="search", arguments={"query": "x"}, _meta=stranger)
+        request = mcp.types.CallToolRequest(method="tools/call", params=params)
+        if not hasattr(mcp, "Client"):  # 1.x
+            request = mcp.types.ClientRequest(request)
+        await session.send_request(request, mcp.types.CallToolResult)
+    names = {span.name for span in collector.spans}
+    assert ("a" * 32 in traces_of_actions(collector.spans)) is believed
+    assert ("execute_tool search" in names) is not believed  # else the client has that step

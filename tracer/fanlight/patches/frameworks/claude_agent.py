@@ -75,6 +75,7 @@ class _Run:
         self._places.clear()
         self._answers.clear()
         self._spoke.clear()
+        self._spoke_ns = {None: time.time_ns()}
         if self._agent is not None and error_type is not None:
             self._agent.error(error_type)
         if self._agent is not None and self._own:

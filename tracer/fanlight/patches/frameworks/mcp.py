@@ -31,6 +31,7 @@ from fanlight._current import detach
 from fanlight._guard import guarded
 from fanlight._runtime import runtime
 from fanlight._spans import LiveSpan, suppressed
+from fanlight._web import believes
 from fanlight.patches._hooks import Hook
 from fanlight.patches.frameworks._steps import tool_step, watch
 from fanlight_schema import attributes as names
@@ -178,7 +179,10 @@ def _place(read: Callable[..., Asked], args: Any, kwargs: Any) -> Context | None
     if "traceparent" not in meta or suppressed():
         return None
     around = get_current()
-    if entry_in(around) is not None:  # of the web request that only brings it
+    entry = entry_in(around)
+    if entry is not None:  # of the web request that only brings it
+        if not believes(entry.caller):
+            return None
         around = without_cascade(around)
     context = context_of(meta, around)
     cascade = cascade_in(context)
@@ -208,7 +212,9 @@ def _served_tool_v1(*args: Any, **kwargs: Any) -> object:
 
 
 def _unless_step(meta: Mapping[str, Any], tool: object) -> object:
-    return None if tool is None or _from_fanlight(meta) else _called_tool(None, tool)
+    entry = entry_in(here())  # still there where its caller is not believed
+    client_has_it = _from_fanlight(meta) and (entry is None or believes(entry.caller))
+    return None if tool is None or client_has_it else _called_tool(None, tool)
 
 
 def _from_fanlight(meta: Mapping[str, Any]) -> bool:
