@@ -272,3 +272,17 @@ def test_off_again_nothing_is_watched(captured: Captured) -> None:
     with served_wsgi(flask_app()) as url:
         assert ask(f"{url}/ask/1").status == 200
     assert captured.spans == []
+
+
+def test_an_app_that_starts_its_answer_with_the_first_part_shows_its_error(captured: Captured) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        agent.call()
+        start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
+        yield b"busy"
+
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "REMOTE_ADDR": "127.0.0.1"}
+    body = Middleware(app)(environ, lambda *_: None)
+    assert list(body) == [b"busy"]
+    body.close()  # type: ignore[attr-defined]  # as every server does
+    (action,) = captured.with_role("action")
+    assert action.attributes["error.type"] == "503"

@@ -119,7 +119,7 @@ OPTIONS: Final = (
         ("FANLIGHT_QUEUE_LIMIT_BYTES",),
         str(64 * 2**20),
         "bytes",
-        "Memory for spans that are not yet delivered; beyond it they are dropped and counted.",
+        "Memory for undelivered spans; beyond it they are left to the spool, or dropped and counted.",
     ),
     Option(
         "spool",

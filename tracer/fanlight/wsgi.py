@@ -76,11 +76,14 @@ def serve(
         raise
     finally:
         detach(token)
-    failure = status[:3] if status >= "500" else None
+
+    def failure() -> str | None:  # PEP 3333: an app may start its answer with the first part of the body
+        return status[:3] if status >= "500" else None
+
     if not _is_whole(body, environ):
         return _Body(body, entry, failure)
     with _ending:
-        entry.finish(failure=failure)
+        entry.finish(failure=failure())
     return body
 
 
@@ -108,7 +111,7 @@ def _is_whole(body: object, environ: Environ) -> bool:
 class _Body:
     """The parts of a body, each made inside the entry; the server's code between them is not."""
 
-    def __init__(self, body: Iterable[bytes], entry: Entry, failure: str | None) -> None:
+    def __init__(self, body: Iterable[bytes], entry: Entry, failure: Callable[[], str | None]) -> None:
         self._body = body
         self._parts: Iterator[bytes] | None = None
         self._entry = entry
@@ -125,7 +128,7 @@ class _Body:
                 self._parts = iter(self._body)
             return next(self._parts)
         except StopIteration:
-            self._entry.respond(self._failure)
+            self._entry.respond(self._failure())
             raise
         except BaseException as error:
             with _ending:
