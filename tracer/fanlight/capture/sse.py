@@ -55,7 +55,8 @@ class StreamReader(EventReader):
             self._partial_bytes = 0
         lines = whole.split(b"\n")
         for line in lines[1:] if dropped else lines:
-            self._line(line)
+            if line:  # every second one is empty
+                self._line(line)
 
     def _line(self, line: bytes) -> None:
         if line.startswith(b"data:"):
