@@ -131,7 +131,7 @@ def _openai(documents: list[Json], headers: dict[str, str]) -> Expected:
         model=last(documents, "model"),
         id=next(
             (document["id"] for document in documents if document.get("id")), None
-        ),  # Groq ends with "stub"
+        ),  # the first: Groq's last event has the id "stub"
         finish_reasons=_choices(documents, "choices", "finish_reason"),
         error=_openai_error(documents, headers),
         **_openai_usage(last(documents, "usage") or last(documents, "x_groq.usage")),

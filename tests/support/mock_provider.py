@@ -201,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return 200, sent, False
             if event.text and sent == fault.hang_after:
-                time.sleep(60)
+                time.sleep(60)  # longer than any client waits; the process is killed at the end
             try:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(event.data), event.data))
                 self.wfile.flush()

@@ -202,7 +202,7 @@ PREFORK = """
             if pid == 0:
                 ask()
                 os.write(writing, b"x")
-                time.sleep(60)
+                time.sleep(60)  # until it is killed
             workers.append(pid)
             os.read(reading, 1)
         for pid in workers: os.kill(pid, {number})

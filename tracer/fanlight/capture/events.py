@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from functools import cache
 
 from fanlight.capture.answer import Answer
@@ -20,7 +21,7 @@ _NOTHING = (b":null", b": null", b":false", b": false")
 _UNTIL_QUOTE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
 
 
-class EventReader:
+class EventReader(ABC):
     """Counts and reads events; a subclass takes the stream apart. Counts are right after every `feed`, the
     answer after `finish`."""
 
@@ -51,9 +52,9 @@ class EventReader:
         self._latest_event = b""
         self._known = False  # an event was decoded, so that the id and the model are known
 
+    @abstractmethod
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the stream, cut anywhere."""
-        raise NotImplementedError
 
     def finish(self) -> None:
         """Take what is left: an event that the server did not end, and the latest of those that repeat."""

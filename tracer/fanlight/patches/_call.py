@@ -136,7 +136,7 @@ class Request:
         reader = self.reader
         if reader is not None:
             reader.finish()
-        if runtime.content is not None:
+        if runtime.content is not None and not in_collector():  # the app's `redact` may take a lock
             self.content = {}
             put_content(self.content, sent, None if reader is None else reader.answer.texts)
         if reader is not None and reader.answer.usage is not None:
