@@ -12,13 +12,23 @@ from fanlight_schema.gpu.features import Outcome, Request, work_range
 from fanlight_schema.store import Store
 
 START_NS = 1_795_400_000 * 10**9
-SEEN: dict[Outcome, dict[str, str]] = {
-    "answered": {"fanlight.request.outcome": "answered", "http.response.status_code": "200"},
-    "refused": {"fanlight.request.outcome": "refused", "http.response.status_code": "429"},
-    "timed_out": {"fanlight.request.outcome": "unknown", "error.type": "APITimeoutError"},
-    "server_error": {"fanlight.request.outcome": "unknown", "http.response.status_code": "502"},
-    "cut": {"fanlight.request.outcome": "unknown", "http.response.status_code": "200"},
-}
+UNKNOWN = {"fanlight.request.outcome": "unknown"}
+STATUS = "http.response.status_code"
+# What a span says of its request, what that means, and whether the engine can have worked on it for the
+# span's time at most: one that nobody waits for any more, and that sends nothing, may go on.
+SEEN: tuple[tuple[dict[str, str], Outcome, bool], ...] = (
+    ({"fanlight.request.outcome": "answered", STATUS: "200"}, "answered", True),
+    ({"fanlight.request.outcome": "refused", STATUS: "429"}, "refused", True),
+    (UNKNOWN | {STATUS: "500"}, "server_error", True),
+    (UNKNOWN | {STATUS: "502"}, "server_error", True),
+    (UNKNOWN | {STATUS: "504"}, "server_error", False),
+    (UNKNOWN | {STATUS: "200"}, "cut", True),
+    (UNKNOWN | {"error.type": "CancelledError"}, "cancelled", False),
+    (UNKNOWN | {"error.type": "CancelledError", "gen_ai.request.stream": "true"}, "cancelled", True),
+    (UNKNOWN | {"error.type": "APITimeoutError"}, "timed_out", False),
+    (UNKNOWN | {"error.type": "APITimeoutError", "gen_ai.request.stream": "true"}, "timed_out", True),
+)
+DURATIONS_NS = (0, 1, 3 * 10**6, 400 * 10**6, 3 * 10**9, 700 * 10**9)
 NAMES = {
     "input_tokens": "gen_ai.usage.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
@@ -29,10 +39,10 @@ NAMES = {
 }
 
 
-def random_request(dice: random.Random) -> Request:
+def random_request(dice: random.Random, outcome: Outcome, worked_s: float | None) -> Request:
     inputs = dice.choice([None, dice.randint(1, 50_000)])
     return Request(
-        outcome=dice.choice(list(SEEN)),
+        outcome=outcome,
         input_tokens=inputs,
         output_tokens=dice.choice([None, dice.randint(0, 5_000)]),
         cached_tokens=dice.choice([None, dice.randint(0, inputs or 1)]),
@@ -40,30 +50,38 @@ def random_request(dice: random.Random) -> Request:
         inputs=dice.randint(1, 3),
         choices=dice.randint(1, 3),
         prefix_seen=dice.random() < 0.5,
+        worked_s=worked_s,
     )
 
 
-def as_span(number: int, request: Request) -> dict[str, Any]:
+def random_span(dice: random.Random, number: int) -> tuple[dict[str, Any], Request]:
+    seen, outcome, ends = dice.choice(SEEN)
+    duration_ns = dice.choice(DURATIONS_NS)
+    request = random_request(dice, outcome, duration_ns / 1e9 if ends and duration_ns else None)
+    return as_span(number, request, seen, duration_ns), request
+
+
+def as_span(number: int, request: Request, seen: dict[str, str], duration_ns: int) -> dict[str, Any]:
     told = {name: getattr(request, field) for field, name in NAMES.items()}
     attributes = {name: str(value) for name, value in told.items() if value is not None}
     attributes |= {"fanlight.role": "call", "fanlight.wire": "true", "fanlight.requests": "1"}
-    attributes |= {"gen_ai.request.model": "m"} | SEEN[request.outcome]
+    attributes |= {"gen_ai.request.model": "m"} | seen
     if request.prefix_seen:
         attributes["session.id"] = f"s-{number}"
     return otlp_json.row(
         trace_id=f"{number:032x}",
         span_id=f"{number:016x}",
         start_ns=START_NS,
-        end_ns=START_NS + 1,
+        end_ns=START_NS + duration_ns,
         attributes=attributes,
     )
 
 
 def test_sql_and_python_agree_on_the_work_of_any_request(embedded_store: Store) -> None:
     dice = random.Random(5)
-    requests = {number: random_request(dice) for number in range(1, 301)}
-    rows = [as_span(number, request) for number, request in requests.items()]
-    embedded_store.insert("otel_traces", otlp_json.columns(rows))
+    told = [random_span(dice, number) for number in range(1, 601)]
+    requests = {number: request for number, (_, request) in enumerate(told, 1)}
+    embedded_store.insert("otel_traces", otlp_json.columns([row for row, _ in told]))
     refresh.settle(embedded_store, timeout_s=60)
     found = embedded_store.query(
         "SELECT `calls.id`[1], `calls.work`[1], `calls.unmeasured`[1], `calls.cache_unknown`[1]"

@@ -72,6 +72,7 @@ requests = st.builds(
     inputs=st.integers(1, 8),
     choices=st.integers(1, 8),
     prefix_seen=st.booleans(),
+    worked_s=st.none() | st.floats(0, 1e6),
 )
 
 
@@ -100,6 +101,14 @@ def test_unknown_tokens_are_unknown_work_never_none() -> None:
 def test_a_timed_out_request_is_between_nothing_and_its_token_limit() -> None:
     found = work_range(Request("timed_out", 100, None, cached_tokens=0, max_tokens=50, choices=2))
     assert found == WorkRange(work(100, 0, 0, 1, 2), Work(), work(100, 0, 100, 1, 2))
+
+
+@pytest.mark.parametrize(("worked_s", "most"), [(0.002, 21), (0.2, 2_100), (60.0, 16_384), (None, 16_384)])
+def test_a_server_error_did_no_more_than_fits_into_its_time(worked_s: float | None, most: int) -> None:
+    # 10,500 tokens/s is the fastest decoding that was published
+    found = work_range(Request("server_error", 100, None, cached_tokens=0, worked_s=worked_s))
+    assert found is not None
+    assert as_tuple(found.high) == pytest.approx(as_tuple(work(100, 0, most)))
 
 
 def test_a_cancelled_request_did_at_least_what_was_seen() -> None:

@@ -82,6 +82,26 @@ def test_each_request_of_a_retried_call_stands_in_its_own_hour(embedded_store: S
     assert found.rows == [(4, 3, 2 * MOST + 100)]
 
 
+def test_each_unknown_answer_is_bounded_by_the_time_of_its_own_request(embedded_store: Store) -> None:
+    silent = {name: value for name, value in CALL.items() if name != "gen_ai.usage.output_tokens"}
+    own = silent | {"fanlight.role": "request", "fanlight.request.outcome": "unknown"}
+    failed = own | {"http.response.status_code": "500"}
+    settled(
+        embedded_store,
+        span(1, 3_500, silent | {"fanlight.requests": "4"}),  # the fourth is told by no span
+        span(2, 3_501, failed, 1, Duration=2 * 10**6),
+        span(3, 3_601, failed, 1, Duration=10 * 10**6),
+        span(4, 3_602, own, 1, Duration=10 * 10**6),  # its client left, so the engine may have gone on
+    )
+    most = [[21.0], [105.0, MOST, MOST]]  # at 10,500 tokens/s
+    found = embedded_store.query(
+        "SELECT work[16], work[18] FROM (SELECT * FROM cascades FINAL WHERE spans > 0)"
+        " ARRAY JOIN `demand.work` AS work, `demand.hour` AS hour ORDER BY hour"
+    )
+    expected = [(sum(tokens), sum(o * (1_000 + o / 2) for o in tokens)) for tokens in most]
+    assert found.rows == [pytest.approx(row) for row in expected]
+
+
 DIED = {"Duration": 0, "StatusCode": "Error"}
 
 

@@ -16,6 +16,8 @@ CACHE_BLOCK_TOKENS = (
 UNLIMITED_OUTPUT_TOKENS = (
     16_384  # assumed limit of a request that names none (the largest of gpt-4o's, OpenAI docs)
 )
+FASTEST_DECODE_TOKENS_PER_S = 10_500  # of one choice: the most published for any model on GPUs, a B200 with
+# speculative edits (https://www.morphllm.com/blog/morph-breaks-10k-barrier, 2025-09-15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Request:
     inputs: int = 1
     choices: int = 1
     prefix_seen: bool = False  # an earlier call of the session went to the same model
+    worked_s: float | None = None  # the longest that the engine can have worked on it; None is not known
 
 
 def work(input_tokens: float, cached: float, output_tokens: float, inputs: int = 1, choices: int = 1) -> Work:
@@ -84,9 +87,10 @@ def work(input_tokens: float, cached: float, output_tokens: float, inputs: int =
 def work_range(request: Request) -> WorkRange | None:
     """The work of a request with its bounds, None where the tokens that it depends on are not known.
 
-    Refused requests are no work. Where no answer was seen, the most is decoding up to the token limit and the
-    least is nothing (time-outs, server errors) or what was seen. Where cache reads were not reported, the
-    least is that all but the last block was cached, if an earlier call could have filled the cache.
+    Refused requests are no work. Where no answer was seen, the most is decoding up to the token limit, or as
+    much as fits into `worked_s`, and the least is nothing (time-outs, server errors) or what was seen. Where
+    cache reads were not reported, the least is that all but the last block was cached, if an earlier call
+    could have filled the cache.
     """
     if request.outcome == "refused":
         return WorkRange(Work(), Work(), Work())
@@ -106,7 +110,7 @@ def work_range(request: Request) -> WorkRange | None:
     )
 
 
-def _of(request: Request, cached: int, output_tokens: int) -> Work:
+def _of(request: Request, cached: int, output_tokens: float) -> Work:
     return work(request.input_tokens or 0, cached, output_tokens, request.inputs, request.choices)
 
 
@@ -119,7 +123,8 @@ def _most_cached(request: Request) -> int:
     return max(0, (tokens - 1) // CACHE_BLOCK_TOKENS * CACHE_BLOCK_TOKENS)
 
 
-def _limit(request: Request) -> int:
-    if request.max_tokens is None:
-        return UNLIMITED_OUTPUT_TOKENS
-    return request.max_tokens * request.choices
+def _limit(request: Request) -> float:
+    most = UNLIMITED_OUTPUT_TOKENS if request.max_tokens is None else request.max_tokens * request.choices
+    if request.worked_s is None:
+        return most
+    return min(most, request.worked_s * FASTEST_DECODE_TOKENS_PER_S * request.choices)

@@ -2,7 +2,9 @@
 --
 -- The features are those of fanlight_schema/gpu/features.py: n u c o a k as value, low and high bound. A refused request
 -- did no work. Of a request whose answer is not known, the low bound is nothing for time-outs and server errors, else
--- what was seen, and the high bound the token limit. Cache reads that were not reported are none for value and high
+-- what was seen, and the high bound the token limit, or what fits into the time that the engine can have worked on it.
+-- That is the request's own where it was streamed or a status came. Else, and where a server between gave up waiting
+-- (408, 504, 524), the engine may have gone on after its client left, and the token limit stands alone. Cache reads that were not reported are none for value and high
 -- bound; for the low bound all but the last block of 16 tokens, where an earlier call could have filled the cache.
 -- A call whose process died before it said how many requests it sent has sent one at least.
 -- Demand stands in the hour of each request: `earlier` has what was sent before the hour of the last request. That hour
@@ -17,6 +19,14 @@ WITH
                 ns -> toStartOfHour(fromUnixTimestamp64Nano(ns, 'UTC')),
                 if(empty(sent), [call_start_ns], sent.start_ns)
             ) AS sent_hours,
+            arrayMap(
+                s -> if(
+                    coalesce(s.http_status, if(coalesce(s.is_stream, false), 200, 0)) IN (0, 408, 504, 524) OR s.end_ns <= s.start_ns,
+                    inf,
+                    (s.end_ns - s.start_ns) / 1e9
+                ),
+                if(empty(sent), [shown], sent)
+            ) AS worked_s,
             toUInt32(multiIf(
                 NOT counts, 0,
                 class = 2, length(outcomes),
@@ -51,14 +61,23 @@ WITH
             coalesce(c, 0) AS c_value,
             coalesce(o, 0) AS o_answered,
             if(answered > 0, 0, coalesce(o, 0)) AS o_seen,
-            greatest(o_seen, coalesce(toFloat64(shown.max_tokens) * answers, 16384)) AS o_most,
+            greatest(o_seen, coalesce(toFloat64(shown.max_tokens) * answers, 16384)) AS o_limit,
+            arrayMap(
+                (outcome, seconds) -> if(
+                    request_count > 0 AND outcome IN ('cut', 'lost'),
+                    greatest(o_seen, least(o_limit, seconds * 10500 * answers)),
+                    0
+                ),
+                outcomes, worked_s
+            ) AS o_most,
+            toFloat64(greatest(lost - toInt64(countEqual(outcomes, 'lost')), 0)) AS untold,
             coalesce(c, if(has_earlier OR shown.session_id != '', 16 * floor(greatest(coalesce(i, 0) - 1, 0) / 16), 0)) AS c_most
         FROM sorted_out
     ),
     shaped AS
     (
         -- one request with so many cached tokens and so much output: an answered one as value and high bound, one whose
-        -- answer is not known; the same as low bound; and one whose answer is not known as high bound
+        -- answer is not known; and the same as low bound
         SELECT
             *,
             arrayMap(
@@ -70,7 +89,7 @@ WITH
                     (i_known - shape.1) * (shape.1 + (i_known - shape.1) / 2) / sequences,
                     shape.2 * (i_known + shape.2 / (2 * answers))
                 ],
-                [(c_value, o_answered), (c_value, o_seen), (c_most, o_answered), (c_most, o_seen), (c_value, o_most)]
+                [(c_value, o_answered), (c_value, o_seen), (c_most, o_answered), (c_most, o_seen)]
             ) AS shapes,
             arrayMax(sent_hours) AS call_hour,
             arrayFilter(hour -> hour != call_hour AND request_count > 0, arrayDistinct(sent_hours)) AS earlier_hours,
@@ -81,7 +100,16 @@ WITH
                     ['answered', 'cut', 'lost', 'refused']
                 ),
                 earlier_hours
-            ) AS sent_earlier
+            ) AS sent_earlier,
+            -- most output of the requests whose answers are not known, and its squares: told ones by hour, others in the last
+            arrayMap(
+                (hour, others) -> [
+                    arraySum((o, h) -> if(h = hour, o, 0), o_most, sent_hours) + others * o_limit,
+                    arraySum((o, h) -> if(h = hour, o * o, 0), o_most, sent_hours) + others * o_limit * o_limit
+                ],
+                arrayPushFront(earlier_hours, call_hour),
+                arrayPushFront(arrayResize([], length(earlier_hours), toFloat64(0)), untold)
+            ) AS most_by_hour
         FROM bounded
     ),
     worked AS
@@ -98,8 +126,13 @@ WITH
                     sent_earlier
                 )
             ) AS sent_lists,
+            if(
+                empty(earlier_hours),
+                most_by_hour,
+                arrayPushFront(most_by_hour, [arraySum(arrayMap(m -> m[1], most_by_hour)), arraySum(arrayMap(m -> m[2], most_by_hour))])
+            ) AS most_lists,
             arrayMap(
-                n -> if(is_unmeasured, [], arrayMap(
+                (n, most) -> if(is_unmeasured, [], arrayMap(
                     (of_answered, of_others) -> of_answered + of_others,
                     arrayConcat(
                         arrayMap(x -> x * n[1], shapes[1]),
@@ -109,15 +142,18 @@ WITH
                     arrayConcat(
                         arrayMap(x -> x * (n[2] + n[3]), shapes[2]),
                         arrayMap(x -> x * n[2], shapes[4]),
-                        arrayMap(x -> x * (n[2] + n[3]), shapes[5])
+                        arrayMap(
+                            (x, o, k) -> if(o + k > 0, o * most[1] + k * (i_known * most[1] + most[2] / (2 * answers)), x * (n[2] + n[3])),
+                            shapes[2], [0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 1]
+                        )
                     )
                 )),
-                sent_lists
+                sent_lists, most_lists
             ) AS works
         FROM shaped
     )
 SELECT
-    * EXCEPT (shapes, sent_hours, works, sent_lists, sent_earlier, sent_in_all, earlier_hours),
+    * EXCEPT (shapes, sent_hours, worked_s, o_most, works, sent_lists, most_lists, most_by_hour, sent_earlier, sent_in_all, earlier_hours),
     works[1] AS work,
     toUInt32(if(counts AND isNull(c), answered + cut + lost, 0)) AS cache_unknown,
     toUInt32(if(counts AND is_unmeasured, answered + cut + lost, 0)) AS unmeasured,
