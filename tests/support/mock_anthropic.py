@@ -1,4 +1,4 @@
-"""Anthropic's wire format for the mock provider: messages.
+"""Anthropic's wire format for the mock provider: messages, at Anthropic and at Vertex.
 
 Shapes follow https://docs.anthropic.com/en/api/messages and /messages-streaming: its `input_tokens` are
 those that were neither read from the cache nor written to it.
@@ -77,6 +77,11 @@ def _events(message: Json, output: int) -> list[Any]:
     ]
 
 
+def vertex(body: Json, path: str) -> Reply:
+    """The same at Vertex, whose path names the model."""
+    return messages({**body, "model": "m"}, path)
+
+
 def count(body: Json, path: str) -> Reply:
     """`/v1/messages/count_tokens`: no model runs."""
     return Reply({"input_tokens": count_tokens(body.get("messages", []))})
@@ -85,4 +90,7 @@ def count(body: Json, path: str) -> Reply:
 FORMATS: dict[str, Callable[[Json, str], Reply]] = {
     "/v1/messages": messages,
     "/v1/messages/count_tokens": count,
+    "/publishers/anthropic/models/m:rawPredict": vertex,
+    "/publishers/anthropic/models/m:streamRawPredict": vertex,
+    "/publishers/anthropic/models/count-tokens:rawPredict": count,
 }

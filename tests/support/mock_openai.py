@@ -260,7 +260,11 @@ def mistral_embeddings(body: Json, path: str) -> Reply:
 FORMATS: dict[str, Callable[[Json, str], Reply]] = {
     "/groq/openai/v1/chat/completions": groq_chat,
     "/mistral/v1/chat/completions": mistral_chat,
+    "/mistral/models/chat/completions": mistral_chat,  # at Azure
+    "/mistral/chat/completions": mistral_chat,  # the same, of mistralai 1.x
     "/mistral/v1/embeddings": mistral_embeddings,
+    "/publishers/mistralai/models/m:rawPredict": mistral_chat,
+    "/publishers/mistralai/models/m:streamRawPredict": mistral_chat,
     "/chat/completions": chat,
     "/completions": completions,
     "/responses": responses,

@@ -25,6 +25,7 @@ _PROVIDER_BY_HOST_END = (
     ("aiplatform.googleapis.com", "gcp.vertex_ai"),
     ("-aiplatform.googleapis.com", "gcp.vertex_ai"),  # behind a region
     ("amazonaws.com", "aws.bedrock"),
+    ("api.aws", "aws.bedrock"),  # bedrock-runtime and bedrock-mantle, behind a region
     ("ml.cloud.ibm.com", "ibm.watsonx.ai"),
     ("openrouter.ai", "openrouter"),
     ("cerebras.ai", "cerebras"),
@@ -35,13 +36,28 @@ _PROVIDER_BY_HOST_END = (
     ("huggingface.cloud", "huggingface"),
     ("replicate.com", "replicate"),
     ("ollama.com", "ollama"),
+    ("moonshot.ai", "moonshot_ai"),
+    ("moonshot.cn", "moonshot_ai"),
+    ("voyageai.com", "voyage_ai"),
+    ("jina.ai", "jina_ai"),
+    ("deepinfra.com", "deepinfra"),
+    ("sambanova.ai", "sambanova"),
+    ("nvidia.com", "nvidia"),
+    ("aliyuncs.com", "alibaba_cloud"),
+    ("z.ai", "z_ai"),
+    ("minimax.io", "minimax"),
+    ("ai-gateway.vercel.sh", "vercel"),
+    ("models.github.ai", "github"),
 )
+_CLAUDE_ON_AWS = "aws-external-anthropic."  # Anthropic's own platform, at an address of AWS
 
 
 @functools.lru_cache(maxsize=256)
 def provider_of(host: str, flavour: str = "openai") -> str:
     """The provider behind a host; `flavour`, that of the wire format, where the host tells nothing."""
     host = host.lower()
+    if host.startswith(_CLAUDE_ON_AWS):
+        return flavour
     for end, provider in _PROVIDER_BY_HOST_END:
         if host == end or host.endswith(end if end[0] == "-" else f".{end}"):
             return provider

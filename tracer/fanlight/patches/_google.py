@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fanlight.capture.endpoints import endpoint_of
+from fanlight.patches import _sessions
 from fanlight.patches._hooks import Hook
 from fanlight.patches._operations import Operation, watch
 
@@ -22,12 +23,14 @@ def patch_module(module: ModuleType) -> list[Hook]:
 
 
 def watch_client(client: Any) -> list[Hook]:
-    """Watch one client."""
-    return [watch(client._api_client, name, _read) for name in _METHODS]
+    """Watch one client; it opens a session of aiohttp for each event loop, when one first asks."""
+    api = client._api_client
+    below = _sessions.watch_within(api, "_async_request")
+    return [*(watch(api, name, _read) for name in _METHODS), below]  # the outermost first
 
 
 def http_clients(client: Any) -> list[Any]:
-    """What it sends with, unless that is aiohttp."""
+    """What it sends with beside aiohttp."""
     api = client._api_client
     return [made for made in (api._httpx_client, api._async_httpx_client) if made is not None]
 

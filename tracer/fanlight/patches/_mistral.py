@@ -1,4 +1,8 @@
-"""mistralai: `BaseSDK.do_request` sends the request that a method has built, again if it was told to."""
+"""mistralai: `BaseSDK.do_request` sends the request that a method has built, again if it was told to.
+
+Its clients of Azure and Google Cloud are distributions of their own before 2.0, parts of it since. That of
+Google Cloud writes the path of Vertex into the request only when it sends it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,29 @@ from fanlight.capture.endpoints import endpoint_of
 from fanlight.patches._hooks import Hook
 from fanlight.patches._operations import Operation, watch
 
-MODULES = ("mistralai.basesdk", "mistralai.client.basesdk")  # 1.x; since 2.0
-CLIENTS = frozenset((("mistralai.sdk", "Mistral"), ("mistralai.client.sdk", "Mistral")))
+MODULES = tuple(
+    f"{package}.basesdk"
+    for package in (
+        *("mistralai", "mistralai_azure", "mistralai_gcp"),  # 1.x
+        *("mistralai.client", "mistralai.azure.client", "mistralai.gcp.client"),  # since 2.0
+    )
+)
+CLIENTS = frozenset(
+    (
+        ("mistralai.sdk", "Mistral"),
+        ("mistralai_azure.sdk", "MistralAzure"),
+        ("mistralai_gcp.sdk", "MistralGoogleCloud"),
+        ("mistralai.client.sdk", "Mistral"),
+        ("mistralai.azure.client.sdk", "MistralAzure"),
+        ("mistralai.gcp.client.sdk", "MistralGCP"),
+    )
+)
 _METHODS = ("do_request", "do_request_async")
 # The parts of a client that ask models; each sends for itself.
-_PARTS = ("chat", "agents", "fim", "embeddings", "classifiers", "ocr")
+_PARTS = (
+    *("chat", "agents", "fim", "embeddings", "classifiers", "ocr", "responses"),
+    *("beta.conversations", "audio.transcriptions", "audio.speech"),
+)
 
 
 def patch_module(module: ModuleType) -> list[Hook]:
@@ -24,7 +46,15 @@ def patch_module(module: ModuleType) -> list[Hook]:
 
 def watch_client(client: Any) -> list[Hook]:
     """Watch one client."""
-    return [watch(getattr(client, part), name, _read) for part in _PARTS for name in _METHODS]
+    parts = [_part(client, name) for name in _PARTS]
+    return [watch(part, name, _read) for part in parts if part is not None for name in _METHODS]
+
+
+def _part(client: Any, dotted: str) -> Any:
+    part = client
+    for name in dotted.split("."):
+        part = getattr(part, name, None)
+    return part
 
 
 def http_clients(client: Any) -> list[Any]:
@@ -37,6 +67,8 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:
     """`do_request(hook_ctx, request, ...)` with a request of httpx."""
     request = kwargs.get("request") or next(given for given in args if hasattr(given, "url"))
     path = request.url.path
+    if path in ("/rawPredict", "/streamRawPredict"):
+        path = f"/publishers/mistralai/models/-:{path[1:]}"
     endpoint = endpoint_of(request.method, path)
     if endpoint is None:
         return None

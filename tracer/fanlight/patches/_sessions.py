@@ -48,16 +48,21 @@ class _ScopedHook(Hook):
 
 def watch_client(client: Any) -> list[Hook]:
     """Watch one client, and what it shares with others."""
+    names = {(kind.__module__, kind.__qualname__) for kind in type(client).__mro__}
+    sending = next(method for owner, method in _SENDING.items() if owner in names)
+    hooks = [watch_within(client, sending)]
+    if sending == _botocore.CALL:
+        hooks.insert(0, _botocore.watch_calls(client))
+    return hooks
+
+
+def watch_within(client: Any, method: str) -> Hook:
+    """Watch what a method of one client sends over the classes that are shared."""
     for transport in (_http_client, _urllib3, _aiohttp):
         for name in transport.MODULES:
             if name in sys.modules and name not in _shared:
                 _shared[name] = transport.patch_module(sys.modules[name], _ScopedHook)
-    names = {(kind.__module__, kind.__qualname__) for kind in type(client).__mro__}
-    sending = next(method for owner, method in _SENDING.items() if owner in names)
-    hooks = [_scope(client, sending)]
-    if sending == _botocore.CALL:
-        hooks.insert(0, _botocore.watch_calls(client))
-    return hooks
+    return _scope(client, method)
 
 
 def http_clients(client: Any) -> list[Any]:

@@ -54,6 +54,8 @@ ENDPOINTS = (
     endpoint("chat", "/agents/completions", openai.CHAT, "messages"),
     endpoint("text_completion", "/fim/completions", openai.CHAT, "prompt", inputs="prompt"),
     endpoint("ocr", "/ocr", openai.CHAT, "document", also=("model",)),
-    endpoint("chat", "/publishers/mistralai/models/{model}:rawPredict", openai.CHAT, "messages"),
-    endpoint("chat", "/publishers/mistralai/models/{model}:streamRawPredict", openai.CHAT, "messages"),
+    endpoint("chat", "/publishers/mistralai/models/{model}:rawPredict", openai.CHAT, "messages", "prompt"),
+    endpoint(
+        "chat", "/publishers/mistralai/models/{model}:streamRawPredict", openai.CHAT, "messages", "prompt"
+    ),
 )
