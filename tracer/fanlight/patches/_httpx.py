@@ -55,11 +55,12 @@ def watch_client(module: ModuleType, client: Any) -> list[Hook]:
 class _Message(_sends.Message):
     """A request of httpx as `_sends` wants it."""
 
-    __slots__ = ("_module",)
+    __slots__ = ("_module", "_sender")
 
-    def __init__(self, module: ModuleType, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, module: ModuleType, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The request is the only argument of the four methods, behind `self` where a class is patched."""
         self._module = module
+        self._sender = args[0] if isinstance(owner, type) else owner
         self.source = source = args[-1] if "request" not in kwargs else kwargs["request"]
         self.method = source.method
 
@@ -80,6 +81,12 @@ class _Message(_sends.Message):
         if content is None and isinstance(self.source.stream, self._module.ByteStream):
             content = b"".join(self.source.stream)  # a redirect: the first request's, which can be read again
         return content if isinstance(content, bytes) else None
+
+    def sent_unseen(self) -> bool:
+        """By any transport but the module's own: one made of that may send by itself."""
+        client = self._sender
+        transport = client._transport_for_url(self.source.url) if client._mounts else client._transport
+        return type(transport) not in (self._module.HTTPTransport, self._module.AsyncHTTPTransport)
 
 
 class _Reply:
@@ -122,7 +129,7 @@ def _watch(module: ModuleType, owner: Any, name: str, *, transport: bool) -> Hoo
     def watched(*args: Any, **kwargs: Any) -> Any:
         if not hook.on:
             return original(*args, **kwargs)
-        message = _Message(module, args, kwargs)
+        message = _Message(module, owner, args, kwargs)
         entry = _sends.enter(message, transport=transport)
         lent = _lend(message) if runtime.own_hosts and not transport else None
         if entry is None and lent is None:
@@ -151,7 +158,7 @@ def _watch_async(module: ModuleType, owner: Any, name: str, *, transport: bool) 
     async def watched(*args: Any, **kwargs: Any) -> Any:
         if not hook.on:
             return await original(*args, **kwargs)
-        message = _Message(module, args, kwargs)
+        message = _Message(module, owner, args, kwargs)
         entry = _sends.enter(message, transport=transport)
         lent = _lend(message) if runtime.own_hosts and not transport else None
         if entry is None and lent is None:

@@ -2,7 +2,8 @@
 
 A `Send` is one pass through a client (or through a transport that is used alone), a `Leaf` one through a
 transport below it. Most sends have one leaf. A transport that retries or hedges has several, each a request
-of its own; a transport that nobody watches has none, and the send is then the request.
+of its own; a transport that nobody watches has none, and the send is then the request. Where it is not known
+whether a leaf will come, the send is the request until one does: a process that dies may have sent it.
 
 Nothing here knows a client library: each says what passes as a `Message` and what comes back as a `Reply`.
 """
@@ -57,6 +58,10 @@ class Message(ABC):
     def body(self) -> bytes | None:
         """None where it is a file or a generator, which only the library may read."""
 
+    def sent_unseen(self) -> bool:
+        """Whether it may be sent by a transport that nobody watches."""
+        return False
+
     def asked(self, endpoint: Endpoint) -> Asked | None:
         """What it asks of a model; None if it is no request to `endpoint` after all."""
         return read_sent(endpoint, self.path(), self.body())
@@ -78,9 +83,21 @@ class Reply(Protocol):
 class Send:
     """One pass through a client. `running` until it has returned its response, whose body may still come."""
 
-    __slots__ = ("_entered", "_own_call", "_started_ns", "call", "endpoint", "message", "running", "sent")
+    __slots__ = (
+        "_entered",
+        "_own_call",
+        "_request",
+        "_started_ns",
+        "call",
+        "endpoint",
+        "message",
+        "running",
+        "sent",
+    )
 
-    def __init__(self, message: Message, endpoint: Endpoint, call: Call, *, own_call: bool) -> None:
+    def __init__(
+        self, message: Message, endpoint: Endpoint, call: Call, *, own_call: bool, alone: bool
+    ) -> None:
         self.message = message
         self.endpoint = endpoint
         self.call = call
@@ -88,20 +105,26 @@ class Send:
         self.sent = False  # a watched transport below has sent something
         self._own_call = own_call
         self._started_ns = clock_ns()
+        self._request = self.begin(message, self._started_ns) if alone else None
         self._entered: Entered | None = enter_call(call) if own_call else None
 
-    def begin(self, message: Message, started_ns: int) -> Request:
-        host, port = message.server()
-        sent = message.body() if self.endpoint.is_json else None
-        return Request(self.call, host, port, message.path(), sent, started_ns)
+    def begin_below(self, message: Message) -> Request:
+        """What a transport below sends: in place of what this was taken for."""
+        self.sent = True
+        self._take_back()
+        return self.begin(message, clock_ns())
 
     def answered(self, reply: Reply) -> None:
-        if not (self.sent or reply.is_redirect() or reply.from_cache()):
-            watch(reply, self.begin(self.message, self._started_ns))
+        if self.sent:
+            return
+        if reply.is_redirect() or reply.from_cache():
+            self._take_back()
+        else:
+            watch(reply, self._begun())
 
     def failed(self, error: BaseException) -> None:
         if not self.sent:
-            self.begin(self.message, self._started_ns).failed(error)
+            self._begun().failed(error)
 
     def stepped_out(self) -> None:
         """The call is not current any more, though its answer is still to come."""
@@ -119,6 +142,19 @@ class Send:
         else:  # a redirect, or an answer from a cache: not a call of its own
             self.call.discard()
 
+    def begin(self, message: Message, started_ns: int) -> Request:
+        host, port = message.server()
+        sent = message.body() if self.endpoint.is_json else None
+        return Request(self.call, host, port, message.path(), sent, started_ns)
+
+    def _begun(self) -> Request:
+        return self._request or self.begin(self.message, self._started_ns)
+
+    def _take_back(self) -> None:
+        if self._request is not None:
+            self.call.requests.remove(self._request)
+            self._request = None
+
 
 class Leaf:
     """One pass through a transport below a send: a physical request."""
@@ -132,8 +168,7 @@ class Leaf:
         for earlier in send.call.requests:
             if earlier.status is not None and earlier.status >= 400:
                 earlier.finish("closed")  # its transport gave it up without closing it
-        self._request = send.begin(message, clock_ns())
-        send.sent = True
+        self._request = send.begin_below(message)
 
     def answered(self, reply: Reply) -> None:
         self.answered_once = True
@@ -236,11 +271,11 @@ def _recognise(message: Message, transport: bool) -> Passing | None:
     if type(above) is Send:
         if endpoint is above.endpoint:
             return Leaf(above, message) if transport else None
-        return None if endpoint is None else _own_send(message, endpoint)
+        return None if endpoint is None else _own_send(message, endpoint, transport)
     call = running_call()
     if call is not None and (endpoint is call.endpoint or message.has_header(_SDK_HEADER)):
-        return Send(message, call.endpoint, call, own_call=False)
-    return None if endpoint is None else _own_send(message, endpoint)
+        return Send(message, call.endpoint, call, own_call=False, alone=transport or message.sent_unseen())
+    return None if endpoint is None else _own_send(message, endpoint, transport)
 
 
 def may_be_a_look(url: str) -> bool:
@@ -253,14 +288,19 @@ def _taker_of(message: Message) -> BodyTaker | None:
     return look_at(path) or results_at(path, message.server())
 
 
-def _own_send(message: Message, endpoint: Endpoint) -> Send | None:
+def _own_send(message: Message, endpoint: Endpoint, transport: bool) -> Send | None:
     """A request outside any operation is a call of its own, if its body is what the endpoint takes."""
     if suppressed():
         return None
     asked = message.asked(endpoint)
     if asked is None:
         return None
-    return Send(message, endpoint, Call(endpoint, asked), own_call=True)
+    call = Call(endpoint, asked)
+    try:
+        return Send(message, endpoint, call, own_call=True, alone=transport or message.sent_unseen())
+    except BaseException:
+        call.discard()  # an error of ours: the call must not stay open for ever
+        raise
 
 
 def watch(reply: Reply, request: Request | Reading) -> None:
