@@ -1,7 +1,8 @@
-"""Batch jobs of OpenAI and Anthropic for the mock provider: done at once, their results files of lines.
+"""Batch jobs for the mock provider: done at once, their results files of lines, or in the job.
 
-Shapes follow https://platform.openai.com/docs/api-reference/batch and
-https://docs.anthropic.com/en/api/creating-message-batches.
+Shapes follow https://platform.openai.com/docs/api-reference/batch,
+https://docs.anthropic.com/en/api/creating-message-batches, https://docs.mistral.ai/api/#tag/batch and
+https://ai.google.dev/api/batch-api.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import itertools
 from collections.abc import Callable
 
 import mock_anthropic
+import mock_gemini
 import mock_openai
 from mock_reply import Json, Reply, compact
 
@@ -100,6 +102,75 @@ def anthropic_batch(body: Json, path: str) -> Reply:
     return Reply(job, said={"lines": [_cost(answer) for answer in answers]}, later=later)
 
 
+def mistral_batch(body: Json, path: str) -> Reply:
+    """`/v1/batch/jobs`: two lines are answered and one is refused; in the job too, where they are inline."""
+    number = f"mistral-batch-{next(_ids)}"
+    answers = [mock_openai.mistral_chat({**ASKED, "model": body["model"]}, "") for _ in range(2)]
+    lines: list[Json] = [
+        {"id": f"{number}-{i}", "custom_id": f"line-{i}", "response": {"status_code": 200, "body": a.body}}
+        for i, a in enumerate(answers)
+    ]
+    refused = {"id": f"{number}-2", "custom_id": "line-2", "error": {"message": "no"}}
+    lines.append({**refused, "response": {"status_code": 422, "body": {"object": "error", "type": "bad"}}})
+    job = {
+        "id": number,
+        "object": "batch",
+        "input_files": body.get("input_files") or [],
+        "metadata": {},
+        "endpoint": body["endpoint"],
+        "model": body["model"],
+        "errors": [],
+        "created_at": ENDED_AT - 60,
+        "total_requests": 3,
+        "completed_requests": 3,
+        "succeeded_requests": 2,
+        "failed_requests": 1,
+    }
+    done = {**job, "status": "SUCCESS", "completed_at": ENDED_AT, "started_at": ENDED_AT - 30}
+    if body.get("requests"):
+        done["outputs"] = lines
+    else:
+        done["output_file"] = f"out-{number}"
+    later: dict[str, list[Json | str]] = {
+        f"/v1/batch/jobs/{number}": [done],
+        f"/v1/files/out-{number}/content": ["".join(f"{compact(line)}\n" for line in lines)],
+    }
+    said = {"lines": [_cost(answer) for answer in answers]}
+    return Reply({**job, "status": "QUEUED"}, said=said, later=later)
+
+
+def gemini_batch(body: Json, path: str) -> Reply:
+    """`:batchGenerateContent`: two requests are answered and one is refused; in a file if asked with one."""
+    number = f"g{next(_ids)}"
+    asked = {"contents": [{"parts": [{"text": "one two three"}]}]}
+    answers = [mock_gemini.generate(asked, "/models/m:generateContent") for _ in range(2)]
+    error = {"code": 3, "message": "no", "status": "INVALID_ARGUMENT"}
+    results: list[Json] = [*({"response": answer.body} for answer in answers), {"error": error}]
+    given = body["batch"]
+    inline = "requests" in given.get("inputConfig", given.get("input_config", {}))
+    output: Json = {"responsesFile": f"files/batch-{number}"}
+    if inline:
+        output = {"inlinedResponses": {"inlinedResponses": results}}
+    told = {
+        "@type": "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch",
+        "model": "models/m",
+        "displayName": "batch",
+        "name": f"batches/{number}",
+        "createTime": ENDED_AT_TEXT,
+        "state": "BATCH_STATE_PENDING",
+    }
+    ended = {"endTime": ENDED_AT_TEXT.replace("Z", ".123456789Z"), "state": "BATCH_STATE_SUCCEEDED"}
+    name = {"name": f"batches/{number}"}
+    done = {**name, "metadata": {**told, **ended, "output": output}, "done": True, "response": output}
+    keyed = [{"key": f"line-{i}", **result} for i, result in enumerate(results)]
+    later: dict[str, list[Json | str]] = {
+        f"/batches/{number}": [done],
+        f"/files/batch-{number}:download": ["".join(f"{compact(line)}\n" for line in keyed)],
+    }
+    said = {"lines": [_cost(answer) for answer in answers]}
+    return Reply({**name, "metadata": told}, said=said, later=later)
+
+
 def _cost(answer: Reply) -> Json:
     return {"input": answer.input_tokens, "output": answer.output_tokens, **answer.said}
 
@@ -107,4 +178,6 @@ def _cost(answer: Reply) -> Json:
 FORMATS: dict[str, Callable[[Json, str], Reply]] = {
     "/v1/messages/batches": anthropic_batch,
     "/batches": openai_batch,
+    "/v1/batch/jobs": mistral_batch,
+    ":batchGenerateContent": gemini_batch,
 }

@@ -1,15 +1,23 @@
 """What is answered later: background responses that are looked at again, batches whose results are read."""
 
+import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import anthropic
+import pytest
 
 import fanlight
+from fanlight import patches
+from fanlight.capture.batches import read_line
+from fanlight.patches._batches import results_at
 from fanlight.testing import Captured, EndedSpan
 from mock_batches import ENDED_AT
 from mock_openai import CREATED_AT
 from mock_provider import Provider
 from sdk_drivers import AsyncDriver, Driver
+from sdks import GoogleSdk, MistralSdk
 from span_trees import Node, described, plain_call
 
 BACKGROUND: Any = {"model": "m", "input": "one two three", "background": True}
@@ -60,9 +68,9 @@ def test_a_look_at_somebody_elses_response_is_nothing(
     assert seen.spans == []
 
 
-def batch_line(number: int, said: dict[str, Any]) -> Node:
+def batch_line(number: int, said: dict[str, Any], operation: str = "chat") -> Node:
     kinds = {key: value for key, value in said.items() if key not in ("finish", "answered_by")}
-    return Node(f"chat {said['answered_by']}").but(
+    return Node(f"{operation} {said['answered_by']}").but(
         answered_by=said["answered_by"],
         finish=tuple(said["finish"]),
         requests=1,
@@ -153,3 +161,112 @@ def test_anthropics_batch_is_its_lines(provider: Provider, driver: Driver, captu
     assert described(captured)[:2] == [batch_line(i, said) for i, said in enumerate(truth.said["lines"])]
     assert len({identity(span) for span in captured.spans}) == 2
     assert {span.start_time_ns for span in captured.spans} == {ENDED_AT * 10**9}
+
+
+def read_mistral_batch(driver: Driver, client: Any, **asked: Any) -> Any:
+    jobs, name = client.batch.jobs, "{}_async" if isinstance(driver, AsyncDriver) else "{}"
+    job = driver.run(
+        getattr(jobs, name.format("create"))(model="m", endpoint="/v1/chat/completions", **asked)
+    )
+    return driver.run(getattr(jobs, name.format("get"))(job_id=job.id))
+
+
+def batch_of(
+    captured: Captured, truth: Any, status: int, read: Callable[[], object], operation: str = "chat"
+) -> None:
+    """Two lines were answered and one was refused, and reading them again changes nothing."""
+    read()
+    *lines, refused = described(captured)
+    assert lines == [batch_line(i, said, operation) for i, said in enumerate(truth.said["lines"])]
+    assert refused == Node(operation).but(requests=1, outcome="refused", http=status, error=str(status))
+    assert max(span.start_time_ns for span in captured.spans) == ENDED_AT * 10**9
+    assert {span.attributes["fanlight.workload"] for span in captured.spans} == {"batch"}
+    before = {(identity(span), span.start_time_ns) for span in captured.spans}
+    read()
+    assert len(captured.spans) == 6
+    assert {(identity(span), span.start_time_ns) for span in captured.spans} == before
+
+
+def test_mistral_s_batch_is_its_lines(provider: Provider, driver: Driver, captured: Captured) -> None:
+    url = provider.scenario(end="/mistral")
+    client = MistralSdk(driver).client(url)
+    job = read_mistral_batch(driver, client, input_files=["file-1"])
+    (truth,) = provider.truth(url, expect=1)
+    assert described(captured) == []
+    download = client.files.download_async if isinstance(driver, AsyncDriver) else client.files.download
+
+    def read() -> None:
+        content = driver.run(download(file_id=job.output_file))
+        driver.run(content.aread() if isinstance(driver, AsyncDriver) else content.read())
+
+    batch_of(captured, truth, 422, read)
+
+
+def test_a_batch_of_gemini_has_its_lines_in_the_job(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario(end="")
+    client = GoogleSdk(driver).client(url)
+    batches = client.aio.batches if isinstance(driver, AsyncDriver) else client.batches
+    asked = [{"contents": [{"parts": [{"text": "one two three"}]}]}] * 3
+    job = driver.run(batches.create(model="m", src=asked))
+    (truth,) = provider.truth(url, expect=1)
+    assert described(captured) == []
+
+    def read() -> None:
+        assert driver.run(batches.get(name=job.name)).dest.inlined_responses
+
+    batch_of(captured, truth, 400, read, "generate_content")
+
+
+def test_a_batch_of_gemini_has_its_lines_in_a_file(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario(end="")
+    client = GoogleSdk(driver).client(url)
+    asynchronous = isinstance(driver, AsyncDriver)
+    batches = client.aio.batches if asynchronous else client.batches
+    job = driver.run(batches.create(model="m", src="files/asked"))
+    (truth,) = provider.truth(url, expect=1)
+    ready = driver.run(batches.get(name=job.name))
+    assert described(captured) == []
+    files = client.aio.files if asynchronous else client.files
+    batch_of(
+        captured,
+        truth,
+        400,
+        lambda: driver.run(files.download(file=ready.dest.file_name)),
+        "generate_content",
+    )
+
+
+def test_what_a_batch_asked_is_no_result() -> None:
+    asked = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}
+    assert read_line(json.dumps(asked).encode()) is None
+    assert read_line(b'{"key": "a", "request": {"contents": []}}') is None
+
+
+def test_lines_whose_job_nobody_saw_are_where_they_were_read_first(
+    provider: Provider, driver: Driver, captured: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = provider.scenario()
+    client = driver.client(url)
+    fanlight.uninstrument()
+    job = read_openai_batch(driver, client)
+    with fanlight.testing.capture() as seen:
+        patches.install_all()
+        for hour in (0, 1):
+            monkeypatch.setattr(time, "time", lambda hour=hour: ENDED_AT + 7200 + 3600 * hour)
+            driver.run(client.files.content(job.error_file_id))
+    assert [span.start_time_ns for span in seen.spans] == [(ENDED_AT + 7200) * 10**9] * 2
+
+
+def test_a_file_s_own_date_is_the_time_of_its_lines() -> None:
+    taker = results_at("/v1/files/file-dated/content", ("h", None))
+    assert taker is not None
+    line = {"custom_id": "a", "response": {"status_code": 400, "body": {"error": {"type": "x"}}}}
+    with fanlight.testing.capture() as seen:
+        taker.begin("application/jsonl", {"last-modified": "Mon, 21 Sep 2026 14:23:20 GMT"}.get)
+        taker.feed(json.dumps(line).encode())
+        taker.finish()
+    assert [span.start_time_ns for span in seen.spans] == [ENDED_AT * 10**9]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fanlight._spans import LiveSpan
 from fanlight.capture.body import AnswerReader, reader_for
 from fanlight.capture.endpoints import endpoint_of
+from fanlight.capture.wire_format import Header
 from fanlight.patches._attributes import answer_attributes
 from fanlight.patches._readings import Recent
 
@@ -51,7 +52,7 @@ class Look:
         self._span = span
         self._reader: AnswerReader | None = None
 
-    def begin(self, content_type: str) -> None:
+    def begin(self, content_type: str, header: Header) -> None:
         assert _ENDPOINT is not None
         self._reader = reader_for(_ENDPOINT, content_type)
 

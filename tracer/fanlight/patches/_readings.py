@@ -16,7 +16,7 @@ V = TypeVar("V")
 class BodyTaker(Protocol):
     """Who wants the body of an answer."""
 
-    def begin(self, content_type: str) -> None: ...
+    def begin(self, content_type: str, header: Header) -> None: ...
 
     def feed(self, data: bytes) -> None: ...
 
@@ -46,7 +46,7 @@ class Reading:
         self._reads = status == 200
         self.inflate = inflate
         if self._reads:
-            self._taker.begin(content_type)
+            self._taker.begin(content_type, header)
 
     @guarded
     def feed(self, chunk: bytes, now_ns: int) -> None:

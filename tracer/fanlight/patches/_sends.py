@@ -280,7 +280,7 @@ def _recognise(message: Message, transport: bool) -> Passing | None:
 
 def may_be_a_look(url: str) -> bool:
     """Whether a GET can be a look at something that was asked for earlier, before more is found out of it."""
-    return "/responses/" in url or "/batches/" in url or "/files/" in url
+    return "/responses/" in url or "/files/" in url or "/batches" in url or "/batch/jobs" in url
 
 
 def _taker_of(message: Message) -> BodyTaker | None:
