@@ -311,3 +311,13 @@ DRIVERS: Mapping[str, type[TransportDriver]] = {
     made.__name__.lower(): made
     for made in (Httpx, Httpx2, Requests, Urllib3, HttpClient, UrllibRequest, Aiohttp)
 }
+
+# OpenTelemetry's own hooks in them. By the driver: the module below opentelemetry.instrumentation, and its
+# instrumentor.
+OTHERS = {
+    "httpx": [("httpx", "HTTPXClientInstrumentor")],
+    "requests": [("requests", "RequestsInstrumentor"), ("urllib3", "URLLib3Instrumentor")],
+    "urllib3": [("urllib3", "URLLib3Instrumentor")],
+    "urllibrequest": [("urllib", "URLLibInstrumentor")],
+    "aiohttp": [("aiohttp_client", "AioHttpClientInstrumentor")],
+}

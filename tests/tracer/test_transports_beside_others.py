@@ -10,17 +10,9 @@ from fanlight import patches
 from fanlight.testing import Captured
 from mock_provider import Fault, Provider
 from span_trees import described, plain_call, stream_call
-from transport_drivers import DRIVERS, TransportDriver
+from transport_drivers import DRIVERS, OTHERS, TransportDriver
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "one two"}]}
-# By the driver: the module below opentelemetry.instrumentation, and its instrumentor.
-OTHERS = {
-    "httpx": [("httpx", "HTTPXClientInstrumentor")],
-    "requests": [("requests", "RequestsInstrumentor"), ("urllib3", "URLLib3Instrumentor")],
-    "urllib3": [("urllib3", "URLLib3Instrumentor")],
-    "urllibrequest": [("urllib", "URLLibInstrumentor")],
-    "aiohttp": [("aiohttp_client", "AioHttpClientInstrumentor")],
-}
 
 
 @pytest.fixture(params=["before", "after"])

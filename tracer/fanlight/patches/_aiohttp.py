@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from fanlight._guard import guarded
+from fanlight._propagation import Lent, lend
+from fanlight._runtime import runtime
 from fanlight.capture.request import Asked, read_request
 from fanlight.capture.wire_format import Endpoint
 from fanlight.patches import _sends
@@ -168,15 +170,21 @@ def _watch_transport(owner: Any, make_hook: type[Hook]) -> Hook:
     @functools.wraps(original)
     async def send(request: Any, *args: Any, **kwargs: Any) -> Any:
         entry = _enter_transport(request) if hook.on else None
-        if entry is None:
+        lent = _lend(request) if hook.on and runtime.own_hosts else None
+        if entry is None and lent is None:
             return await original(request, *args, **kwargs)
         try:
             response = await original(request, *args, **kwargs)
         except BaseException as error:
-            _sends.failed(entry, error)
-            _sends.leave(entry)
+            if entry is not None:
+                _sends.failed(entry, error)
+                _sends.leave(entry)
             raise
-        _await_answer(request, response, entry)
+        finally:
+            if lent is not None:
+                lent.take_back()
+        if entry is not None:
+            _await_answer(request, response, entry)
         return response
 
     hook.put(send)
@@ -219,6 +227,11 @@ def _enter(session: Any, method: Any, url: Any, kwargs: dict[str, Any]) -> _send
 def _enter_transport(request: Any) -> _sends.Entry | None:
     above = _sends.passing()
     return None if above is None else _sends.enter(_Sent(request), transport=True)
+
+
+@guarded
+def _lend(request: Any) -> Lent | None:
+    return lend(request, *_server(request.url))
 
 
 @guarded

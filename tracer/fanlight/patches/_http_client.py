@@ -2,6 +2,8 @@
 
 A request starts in `HTTPConnection.endheaders`, which sends it, and is answered in `getresponse`. What a
 library above has begun is not begun again: it gives `expect_answer` the connection that will answer it.
+Trace context for the user's own services goes into the buffer of `endheaders`, for all of them: no object of
+the app's has it, and no redirect copies it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from fanlight._guard import guarded
+from fanlight._propagation import additions
+from fanlight._runtime import runtime
 from fanlight.capture.endpoints import endpoint_of
 from fanlight.capture.framing import framing_of
 from fanlight.patches import _sends
@@ -128,7 +132,11 @@ def _watch_sending(owner: Any, make_hook: type[Hook]) -> Hook:
 
     @functools.wraps(original)
     def endheaders(connection: Any, *args: Any, **kwargs: Any) -> Any:
-        entry = _begin(connection, args, kwargs) if hook.on else None
+        if not hook.on:
+            return original(connection, *args, **kwargs)
+        entry = _begin(connection, args, kwargs)
+        if runtime.own_hosts:
+            _add_context(connection)
         if entry is None:
             return original(connection, *args, **kwargs)
         try:
@@ -179,6 +187,23 @@ def _begin(connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _s
         return None
     body = kwargs["message_body"] if "message_body" in kwargs else (args[0] if args else None)
     return _sends.enter(_Message(connection, method, target, body), transport=True)
+
+
+@guarded
+def _add_context(connection: Any) -> None:
+    """To the headers that are about to leave."""
+    buffer = connection._buffer
+    if not buffer:
+        return
+    _, target, _ = buffer[0].decode("ascii", "replace").split(" ", 2)
+    theirs: dict[str, str] = {}
+    for line in buffer[1:]:
+        name, _, value = line.decode("latin-1").partition(":")
+        theirs.setdefault(name.lower(), value.strip())
+    for name, value in additions(theirs, *_server_of(connection, target)):
+        start = f"{name}:".encode()
+        buffer[1:] = [line for line in buffer[1:] if not line.lower().startswith(start)]
+        buffer.append(f"{name}: {value}".encode("latin-1"))
 
 
 @guarded

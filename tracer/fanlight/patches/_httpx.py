@@ -131,7 +131,7 @@ def _watch(module: ModuleType, owner: Any, name: str, *, transport: bool) -> Hoo
             return original(*args, **kwargs)
         message = _Message(module, owner, args, kwargs)
         entry = _sends.enter(message, transport=transport)
-        lent = _lend(message) if runtime.own_hosts and not transport else None
+        lent = _lend(message) if runtime.own_hosts else None
         if entry is None and lent is None:
             return original(*args, **kwargs)
         try:
@@ -160,7 +160,7 @@ def _watch_async(module: ModuleType, owner: Any, name: str, *, transport: bool) 
             return await original(*args, **kwargs)
         message = _Message(module, owner, args, kwargs)
         entry = _sends.enter(message, transport=transport)
-        lent = _lend(message) if runtime.own_hosts and not transport else None
+        lent = _lend(message) if runtime.own_hosts else None
         if entry is None and lent is None:
             return await original(*args, **kwargs)
         try:
@@ -182,7 +182,7 @@ def _watch_async(module: ModuleType, owner: Any, name: str, *, transport: bool) 
 @guarded
 def _lend(message: _Message) -> Lent | None:
     host, port = message.server()
-    return lend(message.source.headers, host, port)
+    return lend(message.source, host, port)
 
 
 @guarded

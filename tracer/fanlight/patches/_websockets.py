@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from types import ModuleType
@@ -9,19 +10,23 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from fanlight._guard import guarded
+from fanlight._propagation import additions
+from fanlight._runtime import runtime
 from fanlight.capture.socket_events import socket_endpoint
 from fanlight.patches._call import Request
 from fanlight.patches._hooks import Hook
 from fanlight.patches._socket_calls import SocketCalls
 
-MODULES = ("websockets.sync.client", "websockets.asyncio.client")
+MODULES = ("websockets.client", "websockets.sync.client", "websockets.asyncio.client")
 _DEFAULT_PORTS = {True: 443, False: 80}
 
 _connections: MutableMapping[Any, SocketCalls | None] = WeakKeyDictionary()
 
 
 def patch_module(module: ModuleType) -> list[Hook]:
-    """Watch every client connection."""
+    """Watch every client connection, and the handshake that all of them share."""
+    if module.__name__ == "websockets.client":
+        return [_watch_handshake(module.ClientProtocol)]
     owner = module.ClientConnection
     if module.__name__ == "websockets.sync.client":
         return [_watch_send(owner), _watch_recv(owner), _watch_pieces(owner), _watch_close(owner)]
@@ -31,6 +36,19 @@ def patch_module(module: ModuleType) -> list[Hook]:
         _watch_pieces_async(owner),
         _watch_close_async(owner),
     ]
+
+
+def _watch_handshake(owner: Any) -> Hook:
+    hook = Hook(owner, "send_request")
+    original = hook.original
+
+    @functools.wraps(original)
+    def send_request(protocol: Any, request: Any) -> Any:
+        with_context = _with_context(protocol, request) if hook.on and runtime.own_hosts else None
+        return original(protocol, with_context or request)
+
+    hook.put(send_request)
+    return hook
 
 
 def _watch_send(owner: Any) -> Hook:
@@ -209,11 +227,27 @@ def _calls_of(connection: Any) -> SocketCalls | None:
     calls = None
     endpoint = socket_endpoint(request.path)
     if endpoint is not None:
-        uri = connection.protocol.uri
-        port = None if uri.port == _DEFAULT_PORTS[uri.secure] else uri.port
-        calls = SocketCalls(endpoint, uri.host, port, request.path)
+        calls = SocketCalls(endpoint, *_server(connection.protocol), request.path)
     _connections[connection] = calls
     return calls
+
+
+def _server(protocol: Any) -> tuple[str, int | None]:
+    uri = protocol.uri
+    return uri.host, None if uri.port == _DEFAULT_PORTS[uri.secure] else uri.port
+
+
+@guarded
+def _with_context(protocol: Any, request: Any) -> Any:
+    """A copy of a handshake to one of the user's own services; None where there is nothing to add."""
+    headers = request.headers.copy()
+    theirs = {name.lower(): ", ".join(headers.get_all(name)) for name in headers}
+    added = additions(theirs, *_server(protocol))
+    for name, value in added:
+        if name in headers:  # setting it would add another one
+            del headers[name]
+        headers[name] = value
+    return dataclasses.replace(request, headers=headers) if added else None
 
 
 @guarded
