@@ -127,7 +127,10 @@ def completions(body: Json, path: str) -> Reply:
         return {**identity, "object": "text_completion", "choices": [choice]}
 
     events = [server_sent(chunk("word ", None), text=True) for _ in range(output)]
-    events += [server_sent(chunk("", "length")), Event(b"data: [DONE]\n\n")]
+    events.append(server_sent(chunk("", "length")))
+    if (body.get("stream_options") or {}).get("include_usage"):
+        events.append(server_sent({**chunk("", "length"), "choices": [], "usage": whole["usage"]}))
+    events.append(Event(b"data: [DONE]\n\n"))
     said = {
         "answered_by": identity["model"],
         "finish": ["length"] * len(many),

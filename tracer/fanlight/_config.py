@@ -172,6 +172,16 @@ OPTIONS: Final = (
         "How much text one such attribute keeps; what is longer is cut.",
     ),
     Option(
+        "include_usage",
+        ("FANLIGHT_INCLUDE_USAGE",),
+        "",
+        "known, host[:port],...",
+        "Asks these hosts for the usage of streamed chats and completions that the openai SDK sends"
+        " (`stream_options.include_usage`), where the app says nothing of `stream_options`; the last chunk,"
+        " usage without choices, is kept from the app. known: OpenAI, DeepSeek, Groq, DashScope. Raw"
+        " responses and other SDKs are left as they are; without it no request is changed.",
+    ),
+    Option(
         "app_spans",
         ("FANLIGHT_APP_SPANS",),
         "true",
@@ -250,6 +260,7 @@ class Config:
     error_messages: bool
     content: frozenset[str]
     content_limit_chars: int
+    include_usage: tuple[OwnHost, ...]
     app_spans: bool
     subprocesses: bool
     user_header: str | None
@@ -286,12 +297,13 @@ def read_config(environ: Mapping[str, str] | None = None) -> Config:
         error_messages=_flag(env, "error_messages"),
         content=_content(env),
         content_limit_chars=int(_number(env, "content_limit_chars", least=1)),
+        include_usage=usage_hosts(_text(env, "include_usage")),
         app_spans=_flag(env, "app_spans"),
         subprocesses=_flag(env, "subprocesses"),
         user_header=_text(env, "user_header") or None,
         session_header=_text(env, "session_header") or None,
         trust_headers=_choice(env, "trust_headers", trusts),
-        own_hosts=_hosts(env, "own_hosts"),
+        own_hosts=_hosts(_text(env, "own_hosts"), "own_hosts"),
         raise_errors=_flag(env, "raise_errors"),
         inherited={name: env[name] for name in INHERITED if env.get(name)},
     )
@@ -373,8 +385,22 @@ def _spool_folder(env: Mapping[str, str]) -> Path | None:
     return Path(named).absolute() if named else default_folder()
 
 
-def _hosts(env: Mapping[str, str], name: str) -> tuple[OwnHost, ...]:
-    variable, value = _source(env, name)
+# Whose documentation has `stream_options.include_usage`: platform.openai.com/docs/api-reference/chat/create,
+# api-docs.deepseek.com/api/create-chat-completion, console.groq.com/docs/api-reference,
+# alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope.
+_TAKES_INCLUDE_USAGE: Final = (
+    "api.openai.com,api.deepseek.com,api.groq.com,dashscope.aliyuncs.com,dashscope-intl.aliyuncs.com"
+)
+
+
+def usage_hosts(value: str) -> tuple[OwnHost, ...]:
+    """Hosts as FANLIGHT_INCLUDE_USAGE names them."""
+    named = (_TAKES_INCLUDE_USAGE if part.strip() == "known" else part for part in value.split(","))
+    return _hosts(",".join(named), "include_usage")
+
+
+def _hosts(value: str, name: str) -> tuple[OwnHost, ...]:
+    variable = _BY_NAME[name].env[0]
     hosts = []
     for part in filter(None, (part.strip() for part in value.split(","))):
         host = own_host(part)

@@ -13,7 +13,7 @@ from opentelemetry import trace
 
 from fanlight import _finalisers, _guard
 from fanlight._adopt import adopter
-from fanlight._config import Config, read_config
+from fanlight._config import Config, read_config, usage_hosts
 from fanlight._entries import Person
 from fanlight._exits import ExitHook
 from fanlight._export import ExportSink
@@ -41,6 +41,7 @@ def instrument(
     user: Person | None = None,
     session: Person | None = None,
     redact: Redact | None = None,
+    include_usage: str | None = None,
 ) -> None:
     """Trace every supported client of this process, those imported later included.
 
@@ -53,10 +54,11 @@ def instrument(
     `user` and `session` say who a web request is for: the name of a header, or a plain function that gets the
     ASGI scope or the WSGI environ and gives text or None. It is called only for requests that become actions,
     and one that raises leaves the user unknown. `redact` sees each text that FANLIGHT_CONTENT keeps and gives
-    what may stay of it, or None. Calling it again changes nothing but user and session. Never raises.
+    what may stay of it, or None. `include_usage` stands for FANLIGHT_INCLUDE_USAGE, for example
+    "known,llm.internal:8000". Calling it again changes nothing but user and session. Never raises.
     """
     with _lock:
-        start(tracer_provider, export, redact)
+        start(tracer_provider, export, redact, include_usage)
         runtime.user, runtime.session = user or runtime.user, session or runtime.session
         if runtime.on:
             from fanlight import patches
@@ -90,7 +92,10 @@ def wrap(client: T) -> T:
 
 @guarded
 def start(
-    tracer_provider: trace.TracerProvider | None = None, export: bool = True, redact: Redact | None = None
+    tracer_provider: trace.TracerProvider | None = None,
+    export: bool = True,
+    redact: Redact | None = None,
+    include_usage: str | None = None,
 ) -> None:
     """Switch spans on without patching anything; nothing happens where they are on."""
     if runtime.on:
@@ -105,6 +110,7 @@ def start(
     runtime.error_messages = config.error_messages
     runtime.subprocesses = config.subprocesses
     runtime.own_hosts = config.own_hosts
+    runtime.include_usage = config.include_usage if include_usage is None else usage_hosts(include_usage)
     if config.content:
         runtime.content = ContentPolicy(config.content, config.content_limit_chars, redact)
     runtime.app_spans = config.app_spans

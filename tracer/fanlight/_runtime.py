@@ -82,6 +82,7 @@ class Runtime:
         self.session: Person | None = None
         self.trust_headers: Trust = "direct"
         self.own_hosts: tuple[OwnHost, ...] = ()
+        self.include_usage: tuple[OwnHost, ...] = ()  # that are asked for it in streams
         self.content: ContentPolicy | None = None  # None: nothing that was said is kept
 
     def before_fork(self) -> None:

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from fanlight._runtime import runtime
 from fanlight.capture.endpoints import endpoint_of
 from fanlight.patches._hooks import Hook
+from fanlight.patches._include_usage import ask_for_usage, options_among
 from fanlight.patches._operations import Operation, watch, watch_class
 
 MODULES = ("openai", "anthropic", "groq")
+CLIENT_OF_OPENAI = "openai._base_client"
 CLIENTS = frozenset(
     (f"{name}._base_client", kind) for name in MODULES for kind in ("SyncAPIClient", "AsyncAPIClient")
 )
@@ -25,12 +28,17 @@ def patch_module(module: ModuleType) -> list[Hook]:
     """Watch every client of an SDK."""
     base = module._base_client
     kinds = (base.SyncAPIClient, base.AsyncAPIClient)
-    return [hook for kind in kinds for hook in watch_class(kind, "request", _read)]
+    hooks = [hook for kind in kinds for hook in watch_class(kind, "request", _read)]
+    if runtime.include_usage and module.__name__ == "openai":
+        hooks += [hook for kind in kinds for hook in ask_for_usage(kind)]
+    return hooks
 
 
 def watch_client(client: Any) -> list[Hook]:
     """Watch one client."""
-    return [watch(client, "request", _read)]
+    hooks = [watch(client, "request", _read)]
+    asks = runtime.include_usage and any(kind.__module__ == CLIENT_OF_OPENAI for kind in type(client).__mro__)
+    return [*ask_for_usage(client), *hooks] if asks else hooks  # the outermost first
 
 
 def http_clients(client: Any) -> list[Any]:
@@ -39,7 +47,7 @@ def http_clients(client: Any) -> list[Any]:
 
 
 def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:
-    options = kwargs["options"] if "options" in kwargs else _options(args)
+    options = options_among(args, kwargs)
     endpoint = endpoint_of(options.method, options.url)
     if endpoint is None:
         return None
@@ -47,8 +55,3 @@ def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:
     if options.extra_json:
         body = {**body, **options.extra_json} if isinstance(body, dict) else options.extra_json
     return Operation(endpoint, options.url, body, made_of=options)
-
-
-def _options(args: tuple[Any, ...]) -> Any:
-    """`request(cast_to, options)`, behind `self` where a class is patched."""
-    return args[-1] if hasattr(args[-1], "json_data") else args[-2]
