@@ -139,6 +139,8 @@ def assert_views_agree(store: Store, rows: list[dict[str, Any]]) -> None:
     assert fanout(store, "fanout_hourly", "toUnixTimestamp(hour)") == expected_fanout(
         actions, lambda a: a.started_ns // HOUR_NS * 3_600
     )
+    hops = store.query("SELECT action_id, hop, count() FROM model_calls GROUP BY 1, 2").rows
+    assert {row[:2]: row[2] for row in hops} == reference_counts.calls_by_hop(rows)
     by_user = store.query("SELECT user_id, actions, calls, requests FROM gpu_demand_by_user").rows
     assert {row[0]: row[1:] for row in by_user} == demand_by_user(actions)
     by_hour = store.query(

@@ -104,6 +104,16 @@ def demand_by_hour(rows: Iterable[Row]) -> dict[int, tuple[int, int]]:
     return {hour: (calls, requests) for hour, (calls, requests) in found.items()}
 
 
+def calls_by_hop(rows: Iterable[Row]) -> dict[tuple[str, int], int]:
+    """Calls by action and number of steps above them."""
+    found: dict[tuple[str, int], int] = defaultdict(int)
+    for action, members in _members(rows).items():
+        calls = [node for node in members if node.role == "call" and not node.hidden and not node.wraps]
+        for node in [*calls, *(requests[0] for requests in _calls_known_by_requests(members))]:
+            found[action, _steps(node)] += 1
+    return found
+
+
 def _requests_below(members: list[_Node]) -> dict[int, list[_Node]]:
     """The requests of each call, by the identity of its node."""
     below: dict[int, list[_Node]] = defaultdict(list)

@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS cascades
     `calls.scope`              Array(LowCardinality(String)) COMMENT 'Library whose span describes each call' CODEC(ZSTD(1)),
     `calls.dialect`            Array(LowCardinality(String)) COMMENT 'Dialect of that span' CODEC(ZSTD(1)),
     `calls.agent_name`         Array(LowCardinality(String)) COMMENT 'Nearest agent above each call that has a name, else the agent that its own span names' CODEC(ZSTD(1)),
+    `calls.hop`                Array(UInt16)                 COMMENT 'Steps above each call in its action' CODEC(ZSTD(1)),
     `calls.response_id`        Array(String)                 COMMENT 'Id of the answer of each call' CODEC(ZSTD(1)),
     `calls.is_error`           Array(Bool)                   COMMENT 'Whether each call failed' CODEC(ZSTD(1)),
     `calls.error_type`         Array(LowCardinality(String)) COMMENT 'Class of the error of each call' CODEC(ZSTD(1)),

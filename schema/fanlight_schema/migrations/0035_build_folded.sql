@@ -12,6 +12,7 @@ WITH
             groupArrayIf(span, part = 'self')[1] AS self,
             groupArrayIf(span, part = 'request') AS sent,
             maxIf(outer_agent, part = 'self') AS calling_agent,
+            maxIf(steps, part IN ('self', 'request')) AS call_hop,
             countIf(part = 'self') > 0 AS has_self,
             countIf(part = 'wrapper') > 0 AS is_wrapper,
             countIf(part = 'gateway') > 0 AS is_gateway,

@@ -26,7 +26,8 @@ WITH
                     toString(shown.region), toString(shown.service), toString(shown.scope), toString(shown.dialect), shown.response_id,
                     shown.is_error, toString(shown.error_type), shown.http_status, shown.is_stream, shown.ttft_s,
                     request_count, is_observed, toUInt32(refused), input, cached,
-                    shown.cache_write_tokens, output, reasoning, toString(shown.usage_source), work, cache_unknown, unmeasured, call_agent
+                    shown.cache_write_tokens, output, reasoning, toString(shown.usage_source), work, cache_unknown, unmeasured, call_agent,
+                    toUInt16(least(call_hop, 65535))
                 ),
                 counts
             ) AS call_rows,
@@ -185,6 +186,7 @@ SELECT
     rows_of_calls.31 AS `calls.cache_unknown`,
     rows_of_calls.32 AS `calls.unmeasured`,
     rows_of_calls.33 AS `calls.agent_name`,
+    rows_of_calls.34 AS `calls.hop`,
     rows_of_demand.1 AS `demand.hour`,
     rows_of_demand.2 AS `demand.model`,
     rows_of_demand.3 AS `demand.provider`,

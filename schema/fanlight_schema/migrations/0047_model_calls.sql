@@ -16,6 +16,7 @@ CREATE OR REPLACE VIEW model_calls
     service            String               COMMENT 'Service that made the call',
     region             String               COMMENT 'Region that the call was made from, empty if unknown',
     agent_name         String               COMMENT 'Nearest agent above the call that has a name, else the agent that its own span names; empty if none',
+    hop                UInt16               COMMENT 'Steps (agents and tools) above the call in its action',
     operation          String               COMMENT 'chat, text_completion, embeddings, ...',
     provider           String               COMMENT 'Provider, empty if unknown',
     model              String               COMMENT 'Model that answered, else the one asked for',
@@ -63,6 +64,7 @@ SELECT
     toString(call.from_service) AS service,
     toString(call.from_region) AS region,
     toString(call.agent_name) AS agent_name,
+    call.hop AS hop,
     toString(call.operation) AS operation,
     toString(call.provider) AS provider,
     toString(call.model) AS model,
@@ -100,14 +102,14 @@ FROM
 (
     SELECT
         action_id, action_name, origin, workload, action_source, user_id, session_id, started_at AS action_started_at,
-        id, trace, parent, began, took_ns, agent_name, operation, provider, model, request_model, server_address, from_region, from_service,
+        id, trace, parent, began, took_ns, agent_name, hop, operation, provider, model, request_model, server_address, from_region, from_service,
         scope, dialect, response_id, is_error, error_type, http_status, is_stream, ttft_s, requests, requests_observed,
         requests_refused, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source,
         work, cache_unknown, unmeasured
     FROM cascades FINAL
     ARRAY JOIN
         `calls.id` AS id, `calls.trace_id` AS trace, `calls.parent_id` AS parent, `calls.started_at` AS began,
-        `calls.duration_ns` AS took_ns, `calls.agent_name` AS agent_name, `calls.operation` AS operation, `calls.provider` AS provider,
+        `calls.duration_ns` AS took_ns, `calls.agent_name` AS agent_name, `calls.hop` AS hop, `calls.operation` AS operation, `calls.provider` AS provider,
         `calls.model` AS model, `calls.request_model` AS request_model, `calls.server_address` AS server_address,
         `calls.region` AS from_region, `calls.service` AS from_service, `calls.scope` AS scope, `calls.dialect` AS dialect,
         `calls.response_id` AS response_id, `calls.is_error` AS is_error, `calls.error_type` AS error_type,
