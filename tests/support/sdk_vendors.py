@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any, ClassVar
 
-from sdks import AnthropicSdk, GoogleSdk, MistralSdk, OpenaiSdk, imported
+from sdks import AnthropicSdk, GoogleSdk, GroqSdk, MistralSdk, OpenaiSdk, Sdk, imported
 
 KEYS = {"aws_region": "us-east-1", "aws_access_key": "a", "aws_secret_key": "sk-secret"}
 
@@ -53,6 +53,41 @@ class AnthropicFoundry(_Anthropic):
     sync_class = "AnthropicFoundry"
     end = "/anthropic"
     who: ClassVar[dict[str, Any]] = {"api_key": "sk-secret"}
+
+
+class _OverAiohttp(Sdk):
+    """An asynchronous client that was given the SDK's own client of aiohttp."""
+
+    sync_class: ClassVar[str]
+    async_only: ClassVar[bool] = True
+
+    @classmethod
+    def available(cls) -> bool:
+        try:
+            imported(cls.name).DefaultAioHttpClient()
+        except (AttributeError, RuntimeError):
+            return False
+        return True
+
+    def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
+        module = imported(self.name)
+        made = getattr(module, f"Async{self.sync_class}")(
+            base_url=url,
+            api_key="sk-secret",
+            max_retries=retries,
+            timeout=timeout_s,
+            http_client=module.DefaultAioHttpClient(),
+        )
+        self.driver.at_end(made.close)
+        return made
+
+
+class AnthropicAiohttp(_OverAiohttp, AnthropicSdk):
+    """Anthropic's aiohttp extra."""
+
+
+class GroqAiohttp(_OverAiohttp, GroqSdk):
+    """Groq's, which is the httpx-aiohttp package."""
 
 
 class AzureOpenai(OpenaiSdk):
@@ -183,6 +218,8 @@ VENDORS: tuple[Any, ...] = (
     AnthropicAws,
     AnthropicVertex,
     AnthropicFoundry,
+    AnthropicAiohttp,
+    GroqAiohttp,
     AzureOpenai,
     GoogleVertex,
     GoogleAiohttp,

@@ -16,7 +16,11 @@ from span_trees import Node, described, plain_call
 # What these SDKs are warned of by aiohttp and pydantic.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
-FORMS = [(kind, form) for kind in VENDORS for form in (SyncDriver, AsyncDriver)]
+FORMS = [
+    (kind, form)
+    for kind in VENDORS
+    for form in ((AsyncDriver,) if hasattr(kind, "async_only") else (SyncDriver, AsyncDriver))
+]
 
 
 @pytest.fixture(params=FORMS, ids=[f"{kind.__name__}-{form.__name__}" for kind, form in FORMS])

@@ -23,6 +23,7 @@ from typing import TypeVar
 from fanlight._guard import guarded
 from fanlight.patches import (
     _aiohttp,
+    _aiohttp_sockets,
     _apscheduler,
     _background,
     _botocore,
@@ -53,7 +54,7 @@ __all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
 T = TypeVar("T")
 
 _SDKS = (_stainless, _google, _mistral, _cohere, _botocore)
-_TRANSPORTS = (_httpx, _http_client, _urllib3, _aiohttp, _websockets)
+_TRANSPORTS = (_httpx, _http_client, _urllib3, _aiohttp, _websockets, _aiohttp_sockets)
 _ENTRIES = (_web, _celery, _rq, _dramatiq, _apscheduler)
 
 # What is done to a module once it is loaded.

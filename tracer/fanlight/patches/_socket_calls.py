@@ -20,12 +20,24 @@ from fanlight.capture.socket_events import (
     kind_of,
     read_create,
     read_event,
+    socket_endpoint,
 )
 from fanlight.capture.wire_format import Endpoint
 from fanlight.patches._call import Call, Request, clock_ns
 
 _SWITCHED = 101  # the status of the request that became this websocket (RFC 6455, 4.2.2)
 _STREAM = "text/event-stream"  # events are given to the reader as such a stream
+
+
+def calls_at(target: str, host: str, port: int | None) -> SocketCalls | None:
+    """What a connection to this path and query is doing; None where it leads to no model."""
+    endpoint = socket_endpoint(target)
+    return None if endpoint is None else SocketCalls(endpoint, host, port, target)
+
+
+def as_bytes(message: str | bytes | bytearray | memoryview) -> bytes:
+    """A message, as it was on the wire."""
+    return message.encode() if isinstance(message, str) else bytes(message)
 
 
 class _Open:

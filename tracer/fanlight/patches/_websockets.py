@@ -12,10 +12,9 @@ from weakref import WeakKeyDictionary
 from fanlight._guard import guarded
 from fanlight._propagation import additions
 from fanlight._runtime import runtime
-from fanlight.capture.socket_events import socket_endpoint
 from fanlight.patches._call import Request
 from fanlight.patches._hooks import Hook
-from fanlight.patches._socket_calls import SocketCalls
+from fanlight.patches._socket_calls import SocketCalls, as_bytes, calls_at
 
 MODULES = ("websockets.client", "websockets.sync.client", "websockets.asyncio.client")
 _DEFAULT_PORTS = {True: 443, False: 80}
@@ -148,7 +147,7 @@ def _watch_pieces(owner: Any) -> Hook:
         try:
             for piece in stream:
                 if calls is not None:
-                    pieces.append(_as_bytes(piece))
+                    pieces.append(as_bytes(piece))
                 yield piece
         except BaseException as error:
             _lost(calls, error)
@@ -175,7 +174,7 @@ def _watch_pieces_async(owner: Any) -> Hook:
         try:
             async for piece in stream:
                 if calls is not None:
-                    pieces.append(_as_bytes(piece))
+                    pieces.append(as_bytes(piece))
                 yield piece
         except BaseException as error:
             _lost(calls, error)
@@ -224,11 +223,7 @@ def _calls_of(connection: Any) -> SocketCalls | None:
     request = connection.request
     if request is None:  # its handshake is not over
         return None
-    calls = None
-    endpoint = socket_endpoint(request.path)
-    if endpoint is not None:
-        calls = SocketCalls(endpoint, *_server(connection.protocol), request.path)
-    _connections[connection] = calls
+    calls = _connections[connection] = calls_at(request.path, *_server(connection.protocol))
     return calls
 
 
@@ -255,13 +250,13 @@ def _sending(connection: Any, message: Any) -> Request | None:
     calls = _calls_of(connection)
     if calls is None or not isinstance(message, (str, bytes, bytearray, memoryview)):
         return None
-    return calls.sending(_as_bytes(message))
+    return calls.sending(as_bytes(message))
 
 
 @guarded
 def _received(calls: SocketCalls | None, message: Any) -> None:
     if calls is not None:
-        calls.received(_as_bytes(message))
+        calls.received(as_bytes(message))
 
 
 @guarded
@@ -275,7 +270,3 @@ def _lost(calls: SocketCalls | None, error: BaseException) -> None:
     """A connection that is closed ends its responses; a wait that was too long or cancelled does not."""
     if calls is not None and type(error).__name__.startswith("ConnectionClosed"):
         calls.failed(error)
-
-
-def _as_bytes(message: str | bytes | bytearray | memoryview) -> bytes:
-    return message.encode() if isinstance(message, str) else bytes(message)
