@@ -26,6 +26,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT_S = 5.0
+NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass
@@ -72,7 +73,15 @@ class TransportDriver(ABC):
         gc.collect()
 
     @abstractmethod
-    def post(self, url: str, body: Any, *, timeout_s: float = TIMEOUT_S, method: str = "POST") -> Answer:
+    def post(
+        self,
+        url: str,
+        body: Any,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        method: str = "POST",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Answer:
         """Send a JSON body; give the answer as soon as its headers have come."""
 
     @abstractmethod
@@ -112,8 +121,16 @@ class Httpx(TransportDriver):
     def close(self) -> None:
         self.client.close()
 
-    def post(self, url: str, body: Any, *, timeout_s: float = TIMEOUT_S, method: str = "POST") -> Answer:
-        request = self.client.build_request(method, url, json=body, timeout=timeout_s)
+    def post(
+        self,
+        url: str,
+        body: Any,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        method: str = "POST",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Answer:
+        request = self.client.build_request(method, url, json=body, timeout=timeout_s, headers=headers)
         response = self.client.send(request, stream=True)
         return Answer(response.status_code, response)
 
@@ -145,8 +162,18 @@ class Requests(TransportDriver):
     def close(self) -> None:
         self.session.close()
 
-    def post(self, url: str, body: Any, *, timeout_s: float = TIMEOUT_S, method: str = "POST") -> Answer:
-        response = self.session.request(method, url, json=body, stream=True, timeout=timeout_s)
+    def post(
+        self,
+        url: str,
+        body: Any,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        method: str = "POST",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Answer:
+        response = self.session.request(
+            method, url, json=body, stream=True, timeout=timeout_s, headers=headers
+        )
         return Answer(response.status_code, response)
 
     def iterate(self, answer: Answer) -> Iterator[bytes]:
@@ -174,11 +201,19 @@ class Urllib3(TransportDriver):
     def close(self) -> None:
         self.pools.clear()
 
-    def post(self, url: str, body: Any, *, timeout_s: float = TIMEOUT_S, method: str = "POST") -> Answer:
+    def post(
+        self,
+        url: str,
+        body: Any,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        method: str = "POST",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Answer:
         data = None if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json", "accept-encoding": "gzip"}
+        sent = {"content-type": "application/json", "accept-encoding": "gzip", **headers}
         response = self.pools.request(
-            method, url, body=data, headers=headers, timeout=timeout_s, preload_content=False
+            method, url, body=data, headers=sent, timeout=timeout_s, preload_content=False
         )
         return Answer(response.status, response)
 
@@ -214,13 +249,22 @@ class HttpClient(TransportDriver):
         self._connections.clear()
         gc.collect()
 
-    def post(self, url: str, body: Any, *, timeout_s: float = TIMEOUT_S, method: str = "POST") -> Answer:
+    def post(
+        self,
+        url: str,
+        body: Any,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        method: str = "POST",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Answer:
         parts = urlsplit(url)
         assert parts.hostname is not None
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
         data = None if body is None else json.dumps(body).encode()
         self._connections.append(connection)
-        connection.request(method, parts.path, data, {"content-type": "application/json"})
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        connection.request(method, target, data, {"content-type": "application/json", **headers})
         response = connection.getresponse()
         return Answer(response.status, response)
 
@@ -241,9 +285,18 @@ class UrllibRequest(TransportDriver):
     follows_redirects = False
     undoes_encodings = False
 
-    def post(self, url: str, body: Any, *, timeout_s: float = TIMEOUT_S, method: str = "POST") -> Answer:
+    def post(
+        self,
+        url: str,
+        body: Any,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        method: str = "POST",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Answer:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)
+        sent = {"content-type": "application/json", **headers}
+        request = urllib.request.Request(url, data, sent, method=method)
         try:
             response = urllib.request.urlopen(request, timeout=timeout_s)
         except urllib.error.HTTPError as error:
@@ -287,9 +340,17 @@ class Aiohttp(TransportDriver):
         self.run(asyncio.sleep(0.3))
         gc.collect()
 
-    def post(self, url: str, body: Any, *, timeout_s: float = TIMEOUT_S, method: str = "POST") -> Answer:
+    def post(
+        self,
+        url: str,
+        body: Any,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        method: str = "POST",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Answer:
         timeout = self.module.ClientTimeout(sock_read=timeout_s)
-        return self.run(self._post(method, url, json=body, timeout=timeout))  # type: ignore[no-any-return]
+        return self.run(self._post(method, url, json=body, timeout=timeout, headers=headers))  # type: ignore[no-any-return]
 
     async def _post(self, *args: Any, **kwargs: Any) -> Answer:
         response = await self.session.request(*args, **kwargs)

@@ -5,7 +5,8 @@
         tap.heads           # [b"GET / HTTP/1.1\r\nHost: localhost:41234\r\n..."]
         tap.headers         # the same, read: [{"host": "localhost:41234", ...}]
 
-`/to/URL` redirects there, a websocket is accepted, everything else is answered as a model would.
+`/to/URL` redirects there, `/refused/...` gets a 401 that quotes all that it was asked with, a websocket is
+accepted, everything else is answered as a model would. `when_asked` is called before the answer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import hashlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 ANSWER = {
     "id": "c1",
@@ -36,6 +37,7 @@ class Wiretap:
 
     def __init__(self, port: int) -> None:
         self.port = port
+        self.when_asked: Callable[[], object] = lambda: None
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
 
@@ -77,6 +79,7 @@ def _answer(connection: socket.socket, tap: Wiretap) -> None:
         body = stream.read(int(headers.get("content-length", 0)))
         tap.heads.append(head)
         tap.bodies.append(body)
+        tap.when_asked()
         connection.sendall(_reply(head, headers))
 
 
@@ -92,9 +95,13 @@ def _reply(head: bytes, headers: dict[str, str]) -> bytes:
         return _written(
             ["HTTP/1.1 302 Found", f"location: {location}", "content-length: 0", "connection: close"]
         )
-    body = json.dumps(ANSWER).encode()
+    status, said = "200 OK", ANSWER
+    if "/refused/" in target:
+        quoted = {"type": "invalid_request_error", "message": f"Incorrect: {head.decode('latin-1')}"}
+        status, said = "401 Unauthorized", {"error": quoted, "message": quoted["message"]}
+    body = json.dumps(said).encode()
     kind = "content-type: application/json"
-    return _written(["HTTP/1.1 200 OK", kind, f"content-length: {len(body)}", "connection: close"]) + body
+    return _written([f"HTTP/1.1 {status}", kind, f"content-length: {len(body)}", "connection: close"]) + body
 
 
 def _written(lines: list[str]) -> bytes:

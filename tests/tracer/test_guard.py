@@ -109,6 +109,16 @@ def test_exception_of_the_app_that_cannot_be_written_passes_unchanged(spans: Cap
     assert spans.named("execute_tool search").attributes["error.type"].endswith("HostileError")  # type: ignore[union-attr]  # it is text
 
 
+def test_an_error_that_cannot_be_written_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    class HostileError(Hostile, Exception):
+        pass
+
+    with _guard.guard("here"):
+        raise HostileError
+    assert _guard.error_counts() == {"here": 1}
+    assert caplog.messages[0].startswith("fanlight: failed in here (HostileError: without a text)")
+
+
 def test_cancellation_passes_a_guard() -> None:
     with pytest.raises(asyncio.CancelledError), _guard.guard("here"):
         raise asyncio.CancelledError

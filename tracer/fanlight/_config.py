@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from fanlight._guard import logger
 from fanlight._own_hosts import OwnHost, own_host
+from fanlight._secrets import without_secrets
 from fanlight_schema import attributes as names
 from fanlight_schema.spool import default_folder, locks
 
@@ -324,7 +325,13 @@ def _text(env: Mapping[str, str], name: str) -> str:
 
 
 def _refuse(name: str, variable: str, value: str, hint: str) -> None:
-    logger.warning("%s is %r: %s; going on with %s", variable, value, hint, _BY_NAME[name].default or "none")
+    logger.warning(
+        "%s is %r: %s; going on with %s",
+        variable,
+        without_secrets(value),
+        hint,
+        _BY_NAME[name].default or "none",
+    )
 
 
 def _traces_url(env: Mapping[str, str]) -> str:

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import functools
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, MutableMapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from fanlight._secrets import without_secrets
 
 if TYPE_CHECKING:
     _Adapter = logging.LoggerAdapter[logging.Logger]
@@ -58,13 +61,21 @@ def swallow(where: str, error: Exception) -> None:
         raise error
     _errors[where] += 1
     if _errors[where] == 1:
+        # Not as exc_info: an app's error reporter keeps the variables of frames, and ours hold keys.
         logger.warning(
-            "failed in %s (%s: %s); the app is unaffected, further failures there are only counted",
+            "failed in %s (%s: %s); the app is unaffected, further failures there are only counted\n%s",
             where,
             type(error).__name__,
-            error,
-            exc_info=error,
+            _said(error),
+            "".join(traceback.format_tb(error.__traceback__)).rstrip(),
         )
+
+
+def _said(error: Exception) -> str:
+    try:
+        return without_secrets(str(error))
+    except Exception:  # noqa: BLE001  (an app's class, whose text fails)
+        return "without a text"
 
 
 def warn_once(message: str, *values: object) -> None:

@@ -34,6 +34,7 @@ from fanlight._cascade import Cascade, cascade_in, current_cascade, here, inferr
 from fanlight._finalisers import catch_up, in_collector, put_off, waiting
 from fanlight._guard import guard
 from fanlight._runtime import runtime
+from fanlight._secrets import without_secrets
 from fanlight._twin import Twin, end_twin, exported_by_app, start_twin
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import SpanRole
@@ -112,11 +113,11 @@ class LiveSpan(trace.Span):
             self.status_message = message
 
     def fail(self, error: BaseException) -> None:
-        """Mark the span as failed by an exception; its message only where the app opted in."""
+        """Mark the span as failed by an exception; its message, less keys, only where the app opted in."""
         self.error(error_type_of(error))
         if runtime.error_messages:
             with _writing:
-                self.error(error_type_of(error), str(error)[:MAX_MESSAGE_CHARS])
+                self.error(error_type_of(error), without_secrets(str(error))[:MAX_MESSAGE_CHARS])
 
     def end(self, end_time: int | None = None) -> None:
         """End the span, at `end_time` (ns since 1970) or now; only the first call counts, in any thread."""

@@ -97,6 +97,7 @@ def _server_of(connection: Any, target: str) -> tuple[str, int | None]:
     host, port = connection.host, connection.port
     if getattr(connection, "_tunnel_host", None):
         host, port = connection._tunnel_host, connection._tunnel_port
+    host = host.rpartition("@")[2]  # urllib.request takes a login in a URL for part of the name
     return host, None if port == connection.default_port else port
 
 
