@@ -118,7 +118,8 @@ def dialect() -> str:
 def version() -> str:
     """Ended beats started, then more attributes, then a hash of the content."""
     return (
-        f"bitShiftLeft(toUInt64(Duration > 0 AND {raw('record_kind')} != 'pending_span'), 63)"
+        f"bitShiftLeft(toUInt64(Duration BETWEEN 1 AND {LONGEST_SPAN_NS}"
+        f" AND {raw('record_kind')} != 'pending_span'), 63)"
         " + bitShiftLeft(toUInt64(least(length(all_values), 32767)), 48)"
         " + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values), 16)"
     )
@@ -180,6 +181,7 @@ def columns() -> dict[str, str]:
         "is_wire": flag("wire"),
         "requests": integer("requests"),
         "is_gateway_hit": flag("gateway_cache_hit"),
+        "dropped_spans": f"coalesce({integer('dropped_spans')}, 0)",
         "record_duration_ns": (
             f"toUInt64(if({raw('record_kind')} = 'log',"
             f" coalesce({seconds('record_duration_s')}, 0), 0) * 1e9)"

@@ -163,6 +163,57 @@ def test_a_trace_that_learns_its_action_late_leaves_nothing_behind(store: Store)
     assert found.rows == [(1, 10, 3)]
 
 
+def test_an_action_that_nobody_named_has_the_name_of_its_root(store: Store) -> None:
+    named, renamed, parted = Trace(), Trace(), Trace()
+    named.span(named.span(0, SpanName="POST /ask"), LLM)
+    renamed.span(renamed.span(0, SpanName="POST /ask"), LLM | {"fanlight.action.name": "ask"})
+    parted.span(parted.span(9, SpanName="worker"), LLM)  # the root is of a service that tells nothing
+    assert named.counted(store, "action_name") == [("POST /ask",)]
+    assert renamed.counted(store, "action_name") == [("ask",)]
+    assert parted.counted(store, "action_name, has_root, orphans") == [("worker", False, 1)]
+
+
+def test_an_action_is_open_until_its_root_has_ended(store: Store) -> None:
+    trace = Trace()
+    trace.span(trace.span(0), LLM)
+    root, call = trace.rows
+    started = root | {"Duration": 0}
+    told = "open, has_root, model_calls, toUInt64(round(duration_s * 1e9)) - 11000000000"
+    for arrives, expected in (
+        (call, (True, False, 1, -(10**9))),
+        (started, (True, True, 1, 0)),
+        (root, (False, True, 1, -(10**9))),
+    ):
+        trace.rows = [arrives]
+        assert trace.counted(store, told) == [expected]
+
+
+def test_an_action_whose_process_died_is_not_open(store: Store) -> None:
+    trace = Trace()
+    trace.span(trace.span(0, {"error.type": "process_died"}, Duration=0, StatusCode="Error"), LLM)
+    assert trace.counted(store, "open, has_root, model_calls") == [(False, True, 1)]
+
+
+def test_a_span_that_ended_before_its_parent_began_is_skewed(store: Store) -> None:
+    trace, second = Trace(), 10**9
+    root = trace.span(0)
+    start = trace.rows[0]["Timestamp"]
+    trace.span(root, Timestamp=start - 5 * second)  # it began before its parent, and was there with it
+    skewed = trace.span(root, LLM, Timestamp=start - 20 * second)
+    trace.span(skewed, Timestamp=start + 900 * second)  # work that goes on when its parent is done
+    found = trace.counted(
+        store, "skewed_spans, toUnixTimestamp64Nano(started_at), toUInt64(round(duration_s))"
+    )
+    assert found == [(1, start, 10)]
+
+
+def test_spans_that_a_process_lost_are_told_with_the_action(store: Store) -> None:
+    trace = Trace()
+    root = trace.span(0, {"fanlight.dropped_spans": "7"})
+    trace.span(root, LLM | {"fanlight.dropped_spans": "3"})
+    assert trace.counted(store, "dropped_spans, model_calls") == [(7, 1)]
+
+
 def test_ids_of_calls_are_written_out_with_their_leading_zeros(store: Store) -> None:
     trace = Trace()
     call = trace.span(trace.span(0), LLM)

@@ -1,7 +1,9 @@
 """Cascades of every kind out of a seed, and the ways in which their spans reach a store.
 
-rows = random_cascades.rows(random.Random(7), cascades=10)
-for batch in random_cascades.deliveries(random.Random(7), rows): ...
+    rows = random_cascades.rows(random.Random(7), cascades=10)
+    for batch in random_cascades.deliveries(random.Random(7), rows): ...
+
+test_random_cascades counts what comes out of it.
 """
 
 import itertools
@@ -14,7 +16,19 @@ import otlp_json
 Row = dict[str, Any]
 START_NS = 1_795_400_000 * 10**9
 HOUR_NS = 3_600 * 10**9
-MODELS = ("gpt-4o-mini", "qwen3-8b", "claude-sonnet")
+MODELS = ("gpt-4o-mini", "qwen3-8b", "claude-sonnet", "nobody-knows-it")
+HOSTS = ("", "gpu.example", "api.openai.com")
+KINDS = ("declared", "inside", "two traces", "foreign", "named late")
+ANSWERED = {"fanlight.request.outcome": "answered", "http.response.status_code": "200"}
+REFUSED = {"fanlight.request.outcome": "refused", "http.response.status_code": "429"}
+HIT = ANSWERED | {"fanlight.gateway.cache_hit": "true"}
+UNKNOWN: tuple[dict[str, str], ...] = (
+    {"fanlight.request.outcome": "unknown", "http.response.status_code": "500"},
+    {"fanlight.request.outcome": "unknown", "http.response.status_code": "504"},
+    {"fanlight.request.outcome": "unknown", "http.response.status_code": "200"},
+    {"fanlight.request.outcome": "unknown"},
+)
+DIED = {"error.type": "process_died"}
 
 
 class _Cascade:
@@ -31,9 +45,15 @@ class _Cascade:
         self.action_id = self.trace_id if starts_trace else f"{rng.getrandbits(128) or 1:032x}"
         self.user = f"u-{rng.randrange(users)}"
         self.now = START_NS + rng.randrange(2 * HOUR_NS)
+        self.service, self.region = rng.choice(("app", "shop")), rng.choice(("", "eu-west-1"))
         self.rows: list[Row] = []
 
-    def span(self, parent: str, role: str, own: dict[str, str], kind: str = "Internal") -> str:
+    def often(self, share: float) -> bool:
+        return self.rng.random() < share
+
+    def span(
+        self, parent: str, role: str, own: dict[str, str], kind: str = "Internal", **changes: Any
+    ) -> str:
         """Adds a span and returns its id; fanlight's own carry the action, unless something dropped it."""
         span_id = f"{self.rng.getrandbits(64) or 1:016x}"
         self.now += self.rng.randrange(1, 10**9)
@@ -41,80 +61,170 @@ class _Cascade:
         fanlight = self.kind != "foreign" and role != "foreign"
         if fanlight:
             attributes |= {"fanlight.role": role, "fanlight.action.source": "declared"}
-            named = self.rng.random() < 0.8 and self.kind != "named late"
+            named = self.often(0.8) and self.kind != "named late"
             if named or role == "action":
                 attributes |= {"fanlight.action.id": self.action_id, "fanlight.action.name": "ask"}
-        if self.rng.random() < 0.3:
-            attributes["user.id"] = self.user
-        self.rows.append(
-            otlp_json.row(
-                trace_id=self.trace_id,
-                span_id=span_id,
-                parent_id=parent,
-                start_ns=self.now,
-                end_ns=self.now + self.rng.randrange(1, 10**10),
-                kind=kind,
-                scope="fanlight" if fanlight else "openinference.test",
-                attributes=attributes,
-                status="Error" if role == "call" and self.rng.random() < 0.1 else "Unset",
-            )
+        for name, value, share in (
+            ("user.id", self.user, 0.3),
+            ("user.id", "u-of-somebody-else", 0.02),
+            ("session.id", f"s-{self.user}", 0.2),
+            ("fanlight.dropped_spans", str(self.rng.randrange(1, 9)), 0.02),
+        ):
+            if self.often(share):
+                attributes[name] = value
+        failed = role in ("call", "agent", "tool") and self.often(0.1)
+        row = otlp_json.row(
+            trace_id=self.trace_id,
+            span_id=span_id,
+            parent_id=parent,
+            start_ns=self.now,
+            end_ns=self.now + self.rng.randrange(1, 10**10),
+            name=f"{role} of {self.service}",
+            kind=kind,
+            service=self.service,
+            scope="fanlight" if fanlight else "openinference.test",
+            attributes=attributes,
+            resource={"cloud.region": self.region} if self.region else {},
+            status="Error" if failed else "Unset",
         )
+        self.rows.append(row | changes)
         return span_id
 
     def call(self, parent: str) -> None:
         if self.kind == "foreign":
-            outer = self._foreign_call(parent)
-            if self.rng.random() < 0.3:
-                self._foreign_call(outer)
+            self._foreign_calls(parent)
             return
         requests = self.rng.choice((0, 1, 1, 1, 2, 3))
         tokens = self._tokens("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
-        if tokens and self.rng.random() < 0.5:
+        if tokens and self.often(0.5):
             tokens["gen_ai.usage.cache_read.input_tokens"] = str(self.rng.randrange(50))
+            tokens["gen_ai.usage.reasoning.output_tokens"] = str(self.rng.randrange(50))
+        model = self._model()
+        if self.often(0.06):
+            self.span(
+                parent,
+                "call",
+                {"fanlight.wire": "true"} | DIED | model,
+                "Client",
+                Duration=0,
+                StatusCode="Error",
+            )
+            return
         wire = {"fanlight.wire": "true", "fanlight.requests": str(requests)}
-        model = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self.rng.choice(MODELS)}
-        span_id = self.span(parent, "call", wire | model | tokens, "Client")
-        if self.rng.random() < 0.1:
+        told = self._ended() if requests == 1 else {}
+        span_id = self.span(parent, "call", wire | model | tokens | told, "Client")
+        if requests and self.often(0.1):
             self.rows.pop()  # the call's own span is lost; its requests stand for it
         if requests > 1:
-            for resend in range(requests):
-                if self.rng.random() < 0.15:
-                    self.now += HOUR_NS // 2  # a long back-off: the requests of one call lie in two hours
-                answered = resend == requests - 1
-                own = {
-                    "http.request.resend_count": str(resend),
-                    "fanlight.request.outcome": "answered" if answered else "refused",
-                }
-                self.span(span_id, "request", own | model | (tokens if answered else {}), "Client")
-        elif requests == 1 and self.rng.random() < 0.2:
-            self.span(span_id, "foreign", {"openinference.span.kind": "LLM", "llm.token_count.prompt": "7"})
+            self._requests(span_id, model, tokens, requests)
+        elif requests == 1:
+            self._below(span_id)
+
+    def _requests(self, call: str, model: dict[str, str], tokens: dict[str, str], requests: int) -> None:
+        for resend in range(requests):
+            if self.often(0.15):
+                self.now += HOUR_NS // 2  # a long back-off: the requests of one call lie in two hours
+            last = resend == requests - 1
+            told = self._ended() if last else self.rng.choice((REFUSED, *UNKNOWN))
+            own = {"http.request.resend_count": str(resend)} | told
+            self.span(call, "request", own | model | (tokens if last else {}), "Client")
+            if self.often(0.05):
+                self.rows.pop()  # it is told by the call's count alone
+
+    def _ended(self) -> dict[str, str]:
+        kinds = (ANSWERED, REFUSED, HIT, self.rng.choice(UNKNOWN))
+        return self.rng.choices(kinds, (12, 1, 1, 2))[0]
+
+    def _below(self, call: str) -> None:
+        """What other tracers tell of a request that was seen."""
+        usage = {"gen_ai.usage.input_tokens": "7", "gen_ai.operation.name": "chat"}
+        if self.often(0.15):
+            self.span(call, "foreign", {"openinference.span.kind": "LLM", "llm.token_count.prompt": "7"})
+        elif self.often(0.15):
+            self.span(call, "foreign", usage, "Server")  # the engine's own
+        elif self.often(0.15):
+            gateway = self.span(call, "foreign", {"http.route": "/v1/chat/completions"}, "Server")
+            for _ in range(self.rng.randrange(1, 3)):
+                own = {"fanlight.wire": "true", "fanlight.requests": "1"} | self._model() | ANSWERED
+                tokens = self._tokens("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
+                self.span(gateway, "call", own | tokens, "Client")
+
+    def _model(self) -> dict[str, str]:
+        told = {
+            "gen_ai.operation.name": self.rng.choice(("chat", "chat", "embeddings")),
+            "gen_ai.request.model": self.rng.choice(MODELS),
+            "gen_ai.provider.name": self.rng.choice(("openai", "vllm")),
+            "server.address": self.rng.choice(HOSTS),
+            "gen_ai.response.id": f"r-{self.rng.getrandbits(60)}",
+            "gen_ai.request.max_tokens": str(self.rng.randrange(1, 500)),
+            "gen_ai.request.choice.count": str(self.rng.randrange(1, 4)),
+            "fanlight.inputs": str(self.rng.randrange(1, 4)),
+            "gen_ai.request.stream": self.rng.choice(("true", "false")),
+            "gen_ai.response.time_to_first_chunk": "0.25",
+            "fanlight.usage.source": "reported",
+        }
+        optional = [name for name in told if name not in ("gen_ai.operation.name", "gen_ai.request.model")]
+        return {name: value for name, value in told.items() if name not in optional or self.often(0.5)}
+
+    def _foreign_calls(self, parent: str) -> None:
+        outer = self._foreign_call(parent)
+        if self.often(0.3):
+            self._foreign_call(outer)
+        elif self.often(0.2):  # a second library, which tells of the same call
+            first = self.rows[-1]
+            second = {name: text for name, text in first["SpanAttributes"].items() if "token" not in name}
+            twin = first | {
+                "SpanId": f"{self.rng.getrandbits(64) or 1:016x}",
+                "ScopeName": "a.second.library",
+            }
+            self.rows.append(twin | {"SpanAttributes": second})
 
     def _foreign_call(self, parent: str) -> str:
         tokens = self._tokens("llm.token_count.prompt", "llm.token_count.completion")
-        model = {"llm.model_name": self.rng.choice(MODELS)}
-        return self.span(parent, "call", {"openinference.span.kind": "LLM"} | model | tokens)
+        own = {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": self.rng.choice(MODELS),
+            "gen_ai.response.id": f"r-{self.rng.getrandbits(60)}",
+        }
+        return self.span(parent, "call", own | tokens)
 
     def _tokens(self, *names: str) -> dict[str, str]:
-        if self.rng.random() < 0.2:
+        if self.often(0.2):
             return {}
         return {name: str(self.rng.randrange(50, 5_000)) for name in names}
 
     def step(self, parent: str) -> str:
         role = self.rng.choice(("agent", "tool"))
         own = {"openinference.span.kind": role.upper()} if self.kind == "foreign" else {}
+        if self.often(0.5):
+            own["gen_ai.agent.name"] = self.rng.choice(("planner", "searcher"))
         return self.span(parent, role, own)
+
+    def elsewhere(self, parent: str) -> None:
+        """An agent on another host, whose clock is off."""
+        here, off = self.now, self.rng.randrange(-HOUR_NS // 2, HOUR_NS // 2)
+        self.now += off
+        self.call(self.step(parent))
+        self.now = max(here, self.now - off)
 
     def build(self) -> list[Row]:
         root = "" if self.kind in ("declared", "foreign") else self._entry()
         if self.kind == "foreign":
             top = self.span(root, "other", {})
         else:
-            top = self.span(root, "action", {"user.id": self.user})
+            own = {"user.id": self.user, "fanlight.action.origin": self.rng.choice(("user", "schedule"))}
+            own["fanlight.workload"] = self.rng.choice(("serving", "serving", "eval"))
+            if self.often(0.1):
+                own["fanlight.action.parent_id"] = f"{self.rng.getrandbits(128) or 1:032x}"
+            top = self.span(root, "action", own)
+        place = len(self.rows) - 1
         parents = [top]
         for _ in range(self.rng.randrange(1, 12)):
             parent = self.rng.choice(parents[-4:])
-            if self.rng.random() < 0.4:
+            if self.often(0.4):
                 parents.append(self.step(parent))
+            elif self.often(0.1):
+                self.elsewhere(parent)
             else:
                 self.call(parent)
         if self.kind == "two traces":
@@ -123,7 +233,19 @@ class _Cascade:
             far = self.span(self._entry(), "agent", {})
             self.rows[-1]["SpanAttributes"]["fanlight.action.id"] = self.action_id
             self.call(far)
+        self._unended(place)
         return self.rows
+
+    def _unended(self, root: int) -> None:
+        """Some roots have not ended, some never will, some have not arrived."""
+        row = self.rows[root]
+        if self.often(0.1):
+            self.rows[root] = row | {"Duration": 0}
+        elif self.often(0.1):
+            died = row["SpanAttributes"] | DIED
+            self.rows[root] = row | {"Duration": 0, "StatusCode": "Error", "SpanAttributes": died}
+        elif self.often(0.2) and self.kind != "named late":
+            del self.rows[root]
 
     def _entry(self) -> str:
         """A web server's own span, of no tracer that knows of actions."""
@@ -132,19 +254,25 @@ class _Cascade:
 
 def rows(rng: random.Random, cascades: int, users: int = 3) -> list[Row]:
     """The spans of some cascades, each once and complete."""
-    kinds = ("declared", "inside", "two traces", "foreign", "named late")
-    return [row for _ in range(cascades) for row in _Cascade(rng, rng.choice(kinds), users).build()]
+    return [row for _ in range(cascades) for row in _Cascade(rng, rng.choice(KINDS), users).build()]
 
 
 def deliveries(rng: random.Random, complete: list[Row]) -> Iterator[list[Row]]:
-    """Batches in any order; some spans also as started, or as a route that drops attributes has them."""
+    """Batches in any order, each one to three times.
+
+    Some spans also come as they were announced, as started, or as a route that drops attributes has them.
+    """
     sent = list(complete)
     for row in complete:
+        attributes = row["SpanAttributes"]
         if rng.random() < 0.2:
-            sent.append(row | {"Duration": 0, "SpanAttributes": _some(rng, row["SpanAttributes"])})
-        if rng.random() < 0.2 and row["SpanAttributes"]:
-            fewer = _some(rng, row["SpanAttributes"])
-            sent.append(row | {"SpanAttributes": dict(list(fewer.items())[: len(row["SpanAttributes"]) - 1])})
+            sent.append(row | {"Duration": 0, "SpanAttributes": _some(rng, attributes)})
+        if rng.random() < 0.1 and row["Duration"]:
+            announced = attributes | DIED | {f"more.{number}": "" for number in range(3)}
+            sent.append(row | {"Duration": 0, "StatusCode": "Error", "SpanAttributes": announced})
+        if rng.random() < 0.2 and attributes:
+            fewer = _some(rng, attributes)
+            sent.append(row | {"SpanAttributes": dict(list(fewer.items())[: len(attributes) - 1])})
     rng.shuffle(sent)
     size = rng.randrange(20, 80)
     batches = [sent[at : at + size] for at in range(0, len(sent), size)]

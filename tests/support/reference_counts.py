@@ -1,54 +1,43 @@
 """Counts cascades from rows of otel_traces by plain walks over dictionaries; shares no code with the SQL.
 
-    counted = reference_counts.count_actions(rows)      # action id -> Counted
+    for action_id, members in reference_counts.actions(rows).items():
+        calls = reference_counts.calls(members)
 
-Rules: DESIGN.md "What is counted once". Rows may repeat and come in any order and state.
+Rules: DESIGN.md "What is counted once". Rows may repeat and come in any order and state. What the views make
+of it is in reference_views.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Row = dict[str, Any]
 Key = tuple[str, str]
 
-HOUR_NS = 3_600 * 10**9
 FOREIGN_ROLES = {"LLM": "call", "AGENT": "agent", "TOOL": "tool"}
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What `actions` must say of one action."""
-
-    model_calls: int
-    requests: int
-    observed: int
-    tool_calls: int
-    agent_steps: int
-    depth: int
-    errors: int
-    input_tokens: int | None
-    cached_tokens: int | None
-    output_tokens: int | None
-    user_id: str
-    action_name: str
-    action_source: str
-    started_ns: int
-    duration_ns: int
-    spans: int
+TOKENS = {
+    "input_tokens": ("gen_ai.usage.input_tokens", "llm.token_count.prompt"),
+    "cached_tokens": ("gen_ai.usage.cache_read.input_tokens",),
+    "cache_write_tokens": ("gen_ai.usage.cache_creation.input_tokens",),
+    "output_tokens": ("gen_ai.usage.output_tokens", "llm.token_count.completion"),
+    "reasoning_tokens": ("gen_ai.usage.reasoning.output_tokens",),
+}
 
 
 @dataclass
-class _Node:
+class Node:
+    """A span with its place in its trace."""
+
     row: Row
     role: str
-    parent: "_Node | None" = None
+    parent: "Node | None" = None
     hidden: bool = False  # only describes a call that was observed
     wraps: bool = False  # has a call below it that counts instead
+    passes_on: bool = False  # a server between it and that call: a gateway
 
-    def attribute(self, name: str) -> str:
-        return str(self.row["SpanAttributes"].get(name, ""))
+    def attribute(self, *names: str) -> str:
+        return next((str(value) for n in names if (value := self.row["SpanAttributes"].get(n, ""))), "")
 
     @property
     def start(self) -> int:
@@ -58,74 +47,123 @@ class _Node:
     def end(self) -> int:
         return self.start + int(self.row["Duration"])
 
-    def above(self) -> "Iterable[_Node]":
+    @property
+    def order(self) -> tuple[int, str, str]:
+        return self.start, self.row["TraceId"], self.row["SpanId"]
+
+    @property
+    def died(self) -> bool:
+        return self.attribute("error.type") == "process_died"
+
+    @property
+    def wire(self) -> bool:
+        return self.attribute("fanlight.wire") == "true"
+
+    def above(self) -> "Iterable[Node]":
         node = self.parent
         while node is not None:
             yield node
             node = node.parent
 
 
-def count_actions(rows: Iterable[Row]) -> dict[str, Counted]:
-    """Every action that the rows hold."""
-    return {action: _count(members) for action, members in _members(rows).items() if _is_action(members)}
+@dataclass
+class Call:
+    """A model call that counts: the span that tells of it, and the requests that it sent."""
+
+    shown: Node
+    sent: list[Node] = field(default_factory=list)
+    span_id: str = ""
+    lost: bool = False  # its own span has not arrived; the requests stand for it
+    alike: list[Node] = field(default_factory=list)  # other libraries' spans of the same call
+
+    @property
+    def start(self) -> int:
+        return min(node.start for node in self.sent) if self.lost else self.shown.start
+
+    @property
+    def end(self) -> int:
+        return max(node.end for node in self.sent) if self.lost else self.shown.end
+
+    @property
+    def observed(self) -> bool:
+        told = self.shown.attribute("fanlight.requests") != ""
+        return self.lost or told or (self.shown.wire and not self.shown.died)
+
+    @property
+    def requests(self) -> int:
+        if self.lost:
+            return len(self.sent)
+        if told := self.shown.attribute("fanlight.requests"):
+            return int(told)
+        if self.shown.died:
+            return max(len(self.sent), 1)
+        return len(self.sent) if self.shown.wire else 1
+
+    @property
+    def model(self) -> str:
+        return self.shown.attribute("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
+
+    def tokens(self, kind: str) -> int | None:
+        found = [node.attribute(*TOKENS[kind]) for node in (self.shown, *self.alike)]
+        return next((int(value) for value in found if value), None)
 
 
-def _members(rows: Iterable[Row]) -> dict[str, list[_Node]]:
-    """The spans of each action."""
+def actions(rows: Iterable[Row]) -> dict[str, list[Node]]:
+    """The spans of every action that the rows hold."""
     nodes = _linked(_distinct(rows))
     _mark_calls(nodes)
-    by_action: dict[str, list[_Node]] = defaultdict(list)
+    by_action: dict[str, list[Node]] = defaultdict(list)
     first_named = _first_named_action(nodes)
     for node in nodes:
         trace_id = node.row["TraceId"]
         named = [n.attribute("fanlight.action.id") for n in [node, *node.above()]]
         own = next((value for value in named if value), "")
         by_action[own or first_named.get(trace_id, trace_id)].append(node)
-    return by_action
+    return {action_id: members for action_id, members in by_action.items() if _is_action(members)}
 
 
-def demand_by_hour(rows: Iterable[Row]) -> dict[int, tuple[int, int]]:
-    """Calls and requests by hour, in seconds since 1970; a call stands in the hour of its last request."""
-    found: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-    for members in _members(rows).values():
-        if not _is_action(members):
-            continue
-        below = _requests_below(members)
-        calls = [node for node in members if node.role == "call" and not node.hidden and not node.wraps]
-        sent = [(_requests(call), below.get(id(call)) or [call]) for call in calls]
-        sent += [(len(requests), requests) for requests in _calls_known_by_requests(members)]
-        for count, nodes in sent:
-            hours = [_hour(node) for node in nodes]
-            earlier = [hour for hour in hours if hour != max(hours)] if count else []
-            for hour in earlier:
-                found[hour][1] += 1
-            found[max(hours)][0] += 1
-            found[max(hours)][1] += count - len(earlier)
-    return {hour: (calls, requests) for hour, (calls, requests) in found.items()}
+def calls(members: list[Node]) -> list[Call]:
+    """The model calls of an action, each once."""
+    innermost = [n for n in members if n.role == "call" and not (n.hidden or n.wraps or n.passes_on)]
+    sent, without_call = _requests(members)
+    told = [Call(node, sent.get(id(node), []), node.row["SpanId"]) for node in innermost]
+    return [*_without_duplicates(told), *(_of_requests(*group) for group in without_call.items())]
 
 
-def calls_by_hop(rows: Iterable[Row]) -> dict[tuple[str, int], int]:
-    """Calls by action and number of steps above them."""
-    found: dict[tuple[str, int], int] = defaultdict(int)
-    for action, members in _members(rows).items():
-        calls = [node for node in members if node.role == "call" and not node.hidden and not node.wraps]
-        for node in [*calls, *(requests[0] for requests in _calls_known_by_requests(members))]:
-            found[action, _steps(node)] += 1
-    return found
+def duplicates(members: list[Node]) -> int:
+    """Spans that describe a call which another one describes as well."""
+    beside = sum(len(call.alike) for call in calls(members))
+    return beside + sum(node.hidden for node in members)
 
 
-def _requests_below(members: list[_Node]) -> dict[int, list[_Node]]:
-    """The requests of each call, by the identity of its node."""
-    below: dict[int, list[_Node]] = defaultdict(list)
-    for node in members:
-        call = next((upper for upper in node.above() if upper.role == "call"), None)
-        if node.role == "request" and call is not None:
-            below[id(call)].append(node)
-    return below
+def root_of(members: list[Node]) -> tuple[Node, bool]:
+    """The span that stands for the action, and whether it is its root."""
+    root = min(members, key=lambda node: (_distance(node), node.order))
+    return root, _distance(root) < 2
 
 
-def _hour(node: _Node) -> int:
-    return node.start // HOUR_NS * 3_600
+def first_said(members: list[Node], name: str) -> str:
+    """What the root, else the earliest span that has it, says; empty if none does."""
+    root, _ = root_of(members)
+    told = [root, *sorted(members, key=lambda node: node.order)]
+    return next((value for node in told if (value := node.attribute(name))), "")
+
+
+def name_of(members: list[Node]) -> str:
+    """The name that a span gives the action, else that of its root, else of the earliest span on top."""
+    if said := first_said(members, "fanlight.action.name"):
+        return said
+    root, arrived = root_of(members)
+    tops = [root] if arrived else [node for node in members if node.parent is None]
+    return str(min(tops, key=lambda node: node.order).row["SpanName"]) if tops else ""
+
+
+def steps(node: Node) -> int:
+    """Agents and tools from the root down to this span."""
+    own = node.role in ("agent", "tool")
+    if node.attribute("fanlight.hop"):
+        return int(node.attribute("fanlight.hop")) + own
+    return (steps(node.parent) if node.parent else 0) + own
 
 
 def _distinct(rows: Iterable[Row]) -> list[Row]:
@@ -141,8 +179,8 @@ def _rank(row: Row) -> tuple[bool, int]:
     return row["Duration"] > 0, len(row["SpanAttributes"])
 
 
-def _linked(rows: list[Row]) -> list[_Node]:
-    nodes = {(row["TraceId"], row["SpanId"]): _Node(row, _role(row)) for row in rows}
+def _linked(rows: list[Row]) -> list[Node]:
+    nodes = {(row["TraceId"], row["SpanId"]): Node(row, _role(row)) for row in rows}
     for (trace_id, _), node in nodes.items():
         node.parent = nodes.get((trace_id, node.row["ParentSpanId"]))
     return list(nodes.values())
@@ -150,21 +188,18 @@ def _linked(rows: list[Row]) -> list[_Node]:
 
 def _role(row: Row) -> str:
     attributes = row["SpanAttributes"]
-    if attributes.get("fanlight.role"):
-        return str(attributes["fanlight.role"])
-    return FOREIGN_ROLES.get(attributes.get("openinference.span.kind", ""), "other")
+    role = str(attributes.get("fanlight.role") or "")
+    role = role or FOREIGN_ROLES.get(attributes.get("openinference.span.kind", ""), "other")
+    has_usage = any(attributes.get(name) for name in TOKENS["input_tokens"])
+    return "engine" if row["SpanKind"] == "Server" and (role == "call" or has_usage) else role
 
 
-def _observed(node: _Node) -> bool:
-    return node.attribute("fanlight.wire") == "true" and int(node.attribute("fanlight.requests") or 0) > 0
-
-
-def _mark_calls(nodes: list[_Node]) -> None:
+def _mark_calls(nodes: list[Node]) -> None:
     for node in nodes:
         if node.role != "call":
             continue
         through_server, observed = False, False
-        nearest: _Node | None = None
+        nearest: Node | None = None
         server_before_nearest = False
         for upper in node.above():
             if upper.row["SpanKind"] == "Server":
@@ -172,108 +207,66 @@ def _mark_calls(nodes: list[_Node]) -> None:
                 server_before_nearest = server_before_nearest or nearest is None
             if upper.role == "call":
                 nearest = nearest or upper
-                observed = observed or (_observed(upper) and not through_server)
-        if observed and node.attribute("fanlight.wire") != "true":
+                sent = upper.wire and int(upper.attribute("fanlight.requests") or 0) > 0
+                observed = observed or (sent and not through_server)
+        if observed and not node.wire:
             node.hidden = True
         elif nearest is not None and (server_before_nearest or not observed):
-            nearest.wraps = True
+            nearest.passes_on = nearest.passes_on or server_before_nearest
+            nearest.wraps = nearest.wraps or not server_before_nearest
 
 
-def _first_named_action(nodes: list[_Node]) -> dict[str, str]:
-    first: dict[str, tuple[int, str, str]] = {}
-    for node in nodes:
-        named = node.attribute("fanlight.action.id")
-        entry = (node.start, node.row["SpanId"], named)
-        trace_id = node.row["TraceId"]
-        if named and (trace_id not in first or entry < first[trace_id]):
-            first[trace_id] = entry
-    return {trace_id: entry[2] for trace_id, entry in first.items()}
+def _first_named_action(nodes: list[Node]) -> dict[str, str]:
+    first: dict[str, str] = {}
+    for node in sorted(nodes, key=lambda node: node.order):
+        if named := node.attribute("fanlight.action.id"):
+            first.setdefault(node.row["TraceId"], named)
+    return first
 
 
-def _is_action(members: list[_Node]) -> bool:
+def _is_action(members: list[Node]) -> bool:
     declared = any(node.attribute("fanlight.action.source") == "declared" for node in members)
     return declared or any(node.role in ("agent", "tool", "call", "request") for node in members)
 
 
-def _steps(node: _Node) -> int:
-    if node.attribute("fanlight.hop"):
-        return int(node.attribute("fanlight.hop")) + (node.role in ("agent", "tool"))
-    above = _steps(node.parent) if node.parent else 0
-    return above + (node.role in ("agent", "tool"))
-
-
-def _count(members: list[_Node]) -> Counted:
-    calls = [node for node in members if node.role == "call" and not node.hidden and not node.wraps]
-    lost = _calls_known_by_requests(members)
-    observed = sum(_requests(node) for node in calls if node.attribute("fanlight.wire") == "true")
-    from_lost = sum(len(requests) for requests in lost)
-    root = min(
-        members, key=lambda node: (_distance(node), node.start, node.row["TraceId"], node.row["SpanId"])
-    )
-    has_root = _distance(root) < 2
-    start, end = min(node.start for node in members), max(node.end for node in members)
-    told = [*calls, *(_teller(requests) for requests in lost)]
-    return Counted(
-        model_calls=len(told),
-        requests=sum(_requests(node) for node in calls) + from_lost,
-        observed=observed + from_lost,
-        tool_calls=sum(node.role == "tool" for node in members),
-        agent_steps=sum(node.role == "agent" for node in members),
-        depth=max(_steps(node) for node in members),
-        errors=sum(node.row["StatusCode"] == "Error" for node in told),
-        input_tokens=_sum(told, "gen_ai.usage.input_tokens", "llm.token_count.prompt"),
-        cached_tokens=_sum(told, "gen_ai.usage.cache_read.input_tokens"),
-        output_tokens=_sum(told, "gen_ai.usage.output_tokens", "llm.token_count.completion"),
-        user_id=_first(members, root, "user.id"),
-        action_name=_first(members, root, "fanlight.action.name"),
-        action_source=_first(members, root, "fanlight.action.source") or "inferred",
-        started_ns=root.start if has_root else start,
-        duration_ns=root.end - root.start if has_root and root.end > root.start else end - start,
-        spans=len(members),
-    )
-
-
-def _calls_known_by_requests(members: list[_Node]) -> list[list[_Node]]:
-    """Requests without a call above them, by the parent that has not arrived."""
-    groups: dict[Key, list[_Node]] = defaultdict(list)
-    for node in members:
-        if node.role == "request" and not any(upper.role == "call" for upper in node.above()):
-            groups[node.row["TraceId"], node.row["ParentSpanId"] or node.row["SpanId"]].append(node)
-    return list(groups.values())
-
-
-def _teller(requests: list[_Node]) -> _Node:
-    return min(
-        requests,
-        key=lambda node: (
-            node.attribute("fanlight.request.outcome") != "answered",
-            node.start,
-            node.row["SpanId"],
-        ),
-    )
-
-
-def _requests(call: _Node) -> int:
-    if call.attribute("fanlight.requests"):
-        return int(call.attribute("fanlight.requests"))
-    return 0 if call.attribute("fanlight.wire") == "true" else 1
-
-
-def _distance(node: _Node) -> int:
+def _distance(node: Node) -> int:
     if node.role == "action":
         return 0
     return 1 if not node.row["ParentSpanId"] else 2
 
 
-def _sum(calls: list[_Node], *names: str) -> int | None:
-    found = [next((node.attribute(n) for n in names if node.attribute(n)), "") for node in calls]
-    known = [int(value) for value in found if value]
-    return sum(known) if known else None
+def _requests(members: list[Node]) -> tuple[dict[int, list[Node]], dict[Key, list[Node]]]:
+    """The requests of each call by the identity of its node; and those without one by the missing span."""
+    below: dict[int, list[Node]] = defaultdict(list)
+    without: dict[Key, list[Node]] = defaultdict(list)
+    for node in members:
+        if node.role != "request":
+            continue
+        call = next((upper for upper in node.above() if upper.role == "call"), None)
+        if call is None:
+            without[node.row["TraceId"], node.row["ParentSpanId"] or node.row["SpanId"]].append(node)
+        else:
+            below[id(call)].append(node)
+    return below, without
 
 
-def _first(members: list[_Node], root: _Node, name: str) -> str:
-    if root.attribute(name):
-        return root.attribute(name)
-    having = [node for node in members if node.attribute(name)]
-    earliest = min(having, key=lambda n: (n.start, n.row["TraceId"], n.row["SpanId"]), default=None)
-    return earliest.attribute(name) if earliest else ""
+def _of_requests(missing: Key, sent: list[Node]) -> Call:
+    def rank(node: Node) -> tuple[bool, tuple[int, str, str]]:
+        return node.attribute("fanlight.request.outcome") != "answered", node.order
+
+    return Call(min(sent, key=rank), sent, missing[1], lost=True)
+
+
+def _without_duplicates(told: list[Call]) -> list[Call]:
+    """Of calls beside each other with one response id, from several libraries, the best told one."""
+    groups: dict[tuple[str, str, str], list[Call]] = defaultdict(list)
+    for call in told:
+        row = call.shown.row
+        answer = call.shown.attribute("gen_ai.response.id") or row["SpanId"]
+        groups[row["TraceId"], row["ParentSpanId"], answer].append(call)
+    kept = []
+    for group in groups.values():
+        best = max(group, key=lambda call: (call.shown.wire, call.shown.row["ScopeName"]))
+        best.alike = [call.shown for call in group if call is not best]
+        kept.append(best)
+    return kept

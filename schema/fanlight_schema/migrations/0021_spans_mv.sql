@@ -135,16 +135,17 @@ WITH
         'fanlight.gateway.cache_hit',
         'logfire.span_type',
         'duration',
+        'fanlight.dropped_spans',
         'output.value'
     ] AS known_names,
-    [32, 64, 65, 66, 96, 97, 98, 99, 100, 101, 128, 160, 192, 224, 256, 288, 320, 321, 322, 323, 324, 325, 326, 327, 328, 352, 353, 354, 355, 356, 357, 358, 359, 360, 384, 416, 417, 418, 419, 448, 449, 450, 480, 481, 482, 483, 484, 485, 512, 513, 514, 515, 516, 517, 518, 544, 545, 546, 547, 548, 549, 576, 577, 578, 608, 609, 610, 611, 640, 641, 672, 673, 674, 675, 676, 677, 704, 705, 706, 707, 708, 709, 736, 737, 738, 739, 740, 741, 742, 768, 769, 770, 771, 772, 773, 800, 801, 802, 803, 804, 805, 832, 833, 864, 896, 897, 898, 899, 928, 929, 930, 960, 961, 962, 992, 1024, 1025, 1056, 1057, 1088, 1089, 1120, 1152, 1184, 1216, 1248, 1280, 1312, 1344] AS known_codes
+    [32, 64, 65, 66, 96, 97, 98, 99, 100, 101, 128, 160, 192, 224, 256, 288, 320, 321, 322, 323, 324, 325, 326, 327, 328, 352, 353, 354, 355, 356, 357, 358, 359, 360, 384, 416, 417, 418, 419, 448, 449, 450, 480, 481, 482, 483, 484, 485, 512, 513, 514, 515, 516, 517, 518, 544, 545, 546, 547, 548, 549, 576, 577, 578, 608, 609, 610, 611, 640, 641, 672, 673, 674, 675, 676, 677, 704, 705, 706, 707, 708, 709, 736, 737, 738, 739, 740, 741, 742, 768, 769, 770, 771, 772, 773, 800, 801, 802, 803, 804, 805, 832, 833, 864, 896, 897, 898, 899, 928, 929, 930, 960, 961, 962, 992, 1024, 1025, 1056, 1057, 1088, 1089, 1120, 1152, 1184, 1216, 1248, 1280, 1312, 1344, 1376] AS known_codes
 SELECT
     toFixedString(left(unhex(TraceId), 16), 16) AS trace_id,
     reinterpretAsUInt64(reverse(unhex(SpanId))) AS span_id,
     if(length(ParentSpanId) = 16, reinterpretAsUInt64(reverse(unhex(ParentSpanId))), 0) AS parent_id,
     Timestamp AS started_at,
     if(Duration > 31622400000000000, 0, Duration) AS duration_ns,
-    bitShiftLeft(toUInt64(Duration > 0 AND attribute[40] != 'pending_span'), 63) + bitShiftLeft(toUInt64(least(length(all_values), 32767)), 48) + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values), 16) AS version,
+    bitShiftLeft(toUInt64(Duration BETWEEN 1 AND 31622400000000000 AND attribute[40] != 'pending_span'), 63) + bitShiftLeft(toUInt64(least(length(all_values), 32767)), 48) + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values), 16) AS version,
     CAST(multiIf(SpanKind = 'Server' AND (said = 'call' OR attribute[21] != '' OR attribute[30] != ''), 'engine', said = 'call' AND attribute[40] = 'log', 'usage', said = '', 'other', said), 'Enum8(\'other\' = 0, \'action\' = 1, \'agent\' = 2, \'tool\' = 3, \'call\' = 4, \'request\' = 5, \'engine\' = 6, \'usage\' = 7)') AS role,
     transform(SpanKind, ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], [1, 2, 3, 4, 5], 0) AS kind,
     StatusCode = 'Error' AS is_error,
@@ -171,7 +172,7 @@ SELECT
     trim(BOTH '"' FROM left(attribute[10], 256)) AS user_id,
     trim(BOTH '"' FROM left(attribute[11], 256)) AS session_id,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[12])), 'UInt16') AS hop,
-    if(attribute[18] != '', left(attribute[18], 256), extract(left(attribute[42], 300), '^\\s*\\{\\s*"id"\\s*:\\s*"([^"]{4,128})"')) AS response_id,
+    if(attribute[18] != '', left(attribute[18], 256), extract(left(attribute[43], 300), '^\\s*\\{\\s*"id"\\s*:\\s*"([^"]{4,128})"')) AS response_id,
     if(position(left(attribute[19], 256), '://') > 0, domain(left(attribute[19], 256)), left(attribute[19], 256)) AS server_address,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[20])), 'UInt16') AS server_port,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[23])), 'UInt32') AS cached_tokens,
@@ -189,6 +190,7 @@ SELECT
     lower(left(attribute[35], 256)) IN ('true', '1') AS is_wire,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[36])), 'UInt32') AS requests,
     lower(left(attribute[39], 256)) IN ('true', '1') AS is_gateway_hit,
+    coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[42])), 'UInt32'), 0) AS dropped_spans,
     toUInt64(if(attribute[40] = 'log', coalesce(if(toFloat64OrNull(attribute[41]) >= 0 AND toFloat64OrNull(attribute[41]) < 1e9, toFloat64OrNull(attribute[41]) / 1, NULL), 0), 0) * 1e9) AS record_duration_ns
 FROM
 (

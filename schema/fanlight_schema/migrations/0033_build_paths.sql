@@ -8,7 +8,7 @@
 --   walked    the same for all spans above it, in log2(spans) doublings of the distance: the nearest action id, the
 --             nearest model call, whether a server span lies before that call, whether any call of this process above
 --             was observed at the wire, the nearest agent's name, and the steps so far
---   resolved  and the same seen from its parent
+--   resolved  and the same seen from its parent, with the parent's start
 CREATE OR REPLACE VIEW build_paths AS
 WITH
     toFixedString('', 16) AS none,
@@ -24,7 +24,7 @@ WITH
                     action_source, workload, user_id, session_id, hop, provider, request_model, response_model,
                     response_id, server_address, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
                     reasoning_tokens, max_tokens, choices, inputs, is_stream, ttft_s, http_status, error_type, is_wire,
-                    requests, outcome, usage_source, is_gateway_hit, record_duration_ns, version
+                    requests, outcome, usage_source, is_gateway_hit, record_duration_ns, version, name, dropped_spans
                 ),
                 'Tuple(span_id UInt64, parent_id UInt64, start_ns Int64,
                     end_ns Int64, role LowCardinality(String), is_server Bool, is_error Bool,
@@ -32,7 +32,7 @@ WITH
                     action_source LowCardinality(String), workload LowCardinality(String), user_id String, session_id String, hop Nullable(UInt16), provider LowCardinality(String), request_model LowCardinality(String), response_model LowCardinality(String),
                     response_id String, server_address LowCardinality(String), input_tokens Nullable(UInt64), cached_tokens Nullable(UInt64), cache_write_tokens Nullable(UInt64), output_tokens Nullable(UInt64),
                     reasoning_tokens Nullable(UInt64), max_tokens Nullable(UInt32), choices Nullable(UInt32), inputs Nullable(UInt32), is_stream Nullable(Bool), ttft_s Nullable(Float64), http_status Nullable(UInt16), error_type LowCardinality(String), is_wire Bool,
-                    requests Nullable(UInt32), outcome LowCardinality(String), usage_source LowCardinality(String), is_gateway_hit Bool, record_duration_ns UInt64, version UInt64)'
+                    requests Nullable(UInt32), outcome LowCardinality(String), usage_source LowCardinality(String), is_gateway_hit Bool, record_duration_ns UInt64, version UInt64, name LowCardinality(String), dropped_spans UInt32)'
             )) AS came,
             if(
                 uniqExact(span_id) = count(),
@@ -145,10 +145,10 @@ SELECT
             )))
         ),
         [arraySort(entry -> entry.1, arrayConcat(
-            arrayZip(arrayMap(i -> bitShiftLeft(toUInt64(i), 33), arrayEnumerate(paths)), paths),
+            arrayZip(arrayMap(i -> bitShiftLeft(toUInt64(i), 33), arrayEnumerate(paths)), arrayZip(paths, nodes.start_ns)),
             arrayZip(
                 arrayMap((parent, i) -> bitShiftLeft(toUInt64(parent), 33) + 0x100000000 + i, parents, arrayEnumerate(paths)),
-                arrayResize(arraySlice(paths, 1, 0), length(paths))
+                arrayResize(arraySlice(arrayZip(paths, nodes.start_ns), 1, 0), length(paths))
             )
         ))]
     )[1] AS paths_above,

@@ -16,10 +16,11 @@ WITH
             parent_place,
             path.action AS path_action,
             path.steps AS steps,
-            above.call AS outer_call,
-            above.server AS through_server,
-            above.observed AS below_observed,
-            above.agent AS outer_agent
+            above.1.call AS outer_call,
+            above.1.server AS through_server,
+            above.1.observed AS below_observed,
+            above.1.agent AS outer_agent,
+            parent_place > 0 AND span.end_ns < above.2 AS is_skewed
         FROM build_paths
         ARRAY JOIN nodes AS span, paths AS path, paths_above AS above, parents AS parent_place, arrayEnumerate(nodes) AS place
     ),
@@ -54,6 +55,7 @@ SELECT
     span,
     parent_place,
     steps,
+    is_skewed,
     outer_agent,
     member.1 AS class,
     member.2 AS call,

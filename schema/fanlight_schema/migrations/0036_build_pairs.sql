@@ -89,7 +89,8 @@ SELECT
     arrayMap(
         s -> multiIf(
             s.error_type = 'process_died', 'lost',
-            s.is_gateway_hit OR s.outcome = 'refused', 'refused',
+            s.is_gateway_hit, 'hit',
+            s.outcome = 'refused', 'refused',
             s.outcome = 'answered', 'answered',
             s.outcome = 'unknown' AND (coalesce(s.http_status, 0) >= 500 OR match(s.error_type, '(?i)time.?out')), 'lost',
             s.outcome = 'unknown', 'cut',
