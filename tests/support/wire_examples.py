@@ -2,6 +2,7 @@
 
 import wire_examples_anthropic
 import wire_examples_bedrock
+import wire_examples_clouds
 import wire_examples_engines
 import wire_examples_google
 import wire_examples_openai
@@ -14,4 +15,5 @@ EXAMPLES = [
     *wire_examples_bedrock.EXAMPLES,
     *wire_examples_engines.EXAMPLES,
     *wire_examples_others.EXAMPLES,
+    *wire_examples_clouds.EXAMPLES,
 ]

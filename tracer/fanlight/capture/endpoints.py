@@ -17,6 +17,7 @@ from fanlight.capture.formats import (
     anthropic,
     bedrock,
     cohere,
+    dashscope,
     engines,
     gemini,
     mistral,
@@ -24,6 +25,7 @@ from fanlight.capture.formats import (
     openai,
     replicate,
     watsonx,
+    workers_ai,
 )
 from fanlight.capture.wire_format import Endpoint, path_pattern, plain_path
 
@@ -38,6 +40,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *engines.ENDPOINTS,
     *watsonx.ENDPOINTS,
     *replicate.ENDPOINTS,
+    *dashscope.ENDPOINTS,
+    *workers_ai.ENDPOINTS,
 )
 
 

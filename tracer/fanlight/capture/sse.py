@@ -19,7 +19,7 @@ from fanlight.capture.wire_format import WireFormat
 class StreamReader(EventReader):
     """Reads one event stream."""
 
-    __slots__ = ("_dropped", "_partial", "_partial_bytes")
+    __slots__ = ("_dropped", "_held", "_held_bytes", "_partial", "_partial_bytes")
     _prefix = b"data:"
 
     def __init__(self, wire_format: WireFormat, answer: Answer | None = None) -> None:
@@ -27,10 +27,12 @@ class StreamReader(EventReader):
         self._partial: list[bytes] = []
         self._partial_bytes = 0
         self._dropped = False
+        self._held: list[bytes] = []  # parts of an event whose JSON goes over several lines
+        self._held_bytes = 0
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the stream, cut anywhere."""
-        if chunk.find(b"\n") == len(chunk) - 2 and chunk[-1] == 0x0A and not self._partial:
+        if chunk.find(b"\n") == len(chunk) - 2 and chunk[-1] == 0x0A and not (self._partial or self._held):
             if chunk.startswith(b"data:"):  # one whole event, as most servers send them
                 self._event(chunk, 5)
             return
@@ -44,6 +46,8 @@ class StreamReader(EventReader):
         """Take a last line that the server did not end."""
         if self._partial:
             self._lines(b"")
+        if self._held:
+            self._release()
         super().finish()
 
     def _lines(self, whole: bytes) -> None:
@@ -57,10 +61,36 @@ class StreamReader(EventReader):
         for line in lines[1:] if dropped else lines:
             if line:  # every second one is empty
                 self._line(line)
+            elif self._held:
+                self._release()
 
     def _line(self, line: bytes) -> None:
         if line.startswith(b"data:"):
+            if self._held or line[-1] != 0x7D:  # `}`
+                self._odd_line(line.rstrip())
+            else:
+                self._event(line, 5)
+        elif line[0] == 0x7B:  # `{`: an object without its frame, mostly an error
+            self._event(line)
+        elif self._held and line == b"\r":
+            self._release()
+
+    def _odd_line(self, line: bytes) -> None:
+        """The end mark, or one of several lines of an event: what they say together is read at their end."""
+        part = line[5:].lstrip()
+        if not self._held and (line.endswith(b"}") or part[:1] != b"{"):
             self._event(line, 5)
+            return
+        self._held.append(part)
+        self._held_bytes += len(part)
+        if self._held_bytes > MAX_EVENT_BYTES:
+            self._release()
+
+    def _release(self) -> None:
+        event = b"\n".join(self._held)
+        self._held.clear()
+        self._held_bytes = 0
+        self._event(event)
 
     def _keep(self, part: bytes) -> None:
         self._partial_bytes += len(part)

@@ -91,7 +91,8 @@ OPENAI = TokenRule(
         "reasoning_tokens",  # Perplexity, DeepSeek on Azure
     ),
     remark="Input includes cached, output includes reasoning. Where total_tokens is the sum of input, output "
-    "and reasoning (xAI), reasoning is added to the output.",
+    "and reasoning (xAI), reasoning is added to the output. Where the usage has seconds of audio (Mistral), "
+    "the input is what the total has beside the output.",
     source="https://platform.openai.com/docs/api-reference/chat/object",
 )
 ONLY_TOTAL = TokenRule(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fanlight.capture.answer import Answer
+from fanlight.capture.formats.engines import read_tgi_headers
 from fanlight.capture.token_rules import COHERE
 from fanlight.capture.values import mapping, mappings, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
@@ -57,6 +58,8 @@ CHAT = WireFormat(
     uncounted=('"is_finished":true', '"citation-start"'),
 )
 
+RERANK = WireFormat("rerank", "cohere", absorb, headers=read_tgi_headers)  # TEI counts in a header
+
 EMBED = WireFormat("cohere.embed", "cohere", absorb, beside_array="meta")
 
 # Cohere's v1 does without a model too; but so do the chat services of many an app, which are no models.
@@ -66,5 +69,5 @@ ENDPOINTS = (
     endpoint("text_completion", "/v1/generate", CHAT, "prompt", also=("model",)),
     endpoint("embeddings", "/v1/embed", EMBED, "texts", "images", also=("model",), inputs="texts"),
     endpoint("embeddings", "/v2/embed", EMBED, "texts", "images", "inputs", also=("model",), inputs="texts"),
-    endpoint("rerank", "/rerank", CHAT, "documents", "texts", also=("query",), inputs="documents"),
+    endpoint("rerank", "/rerank", RERANK, "documents", "texts", also=("query",), inputs="documents"),
 )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fanlight.capture.answer import Answer, ServerTimings, Usage
 from fanlight.capture.formats.openai import absorb_error
 from fanlight.capture.formats.openai_timings import MS, llama_cpp
-from fanlight.capture.token_rules import LLAMA_CPP, SGLANG, TGI
+from fanlight.capture.token_rules import LLAMA_CPP, ONLY_TOTAL, SGLANG, TGI
 from fanlight.capture.values import count, mapping, seconds, text, whole_number
 from fanlight.capture.wire_format import Fields, Header, WireFormat, endpoint
 
@@ -40,6 +40,13 @@ def _absorb_tgi(answer: Answer, body: Mapping[str, object]) -> None:
         prefill = details.get("prefill")
         known = count(details.get("input_length")) or (len(prefill) if isinstance(prefill, list) else 0)
         answer.usage = Usage(known or before.input_tokens, output_tokens)
+
+
+def absorb_embedded(answer: Answer, body: Mapping[str, object]) -> bool:
+    """Take what an answer of `/embed` says beside its numbers; Pinecone's has counts, TEI's none."""
+    answer.model = text(body.get("model")) or answer.model
+    answer.usage = ONLY_TOTAL.read(mapping(body.get("usage"))) or answer.usage
+    return absorb_generated(answer, body)
 
 
 def read_tgi_headers(answer: Answer, header: Header) -> None:
@@ -103,7 +110,7 @@ GENERATE = WireFormat(
     headers=read_tgi_headers,
 )
 EMBED = WireFormat(
-    "tei", "huggingface", absorb_generated, Fields(), headers=read_tgi_headers, beside_array="error"
+    "tei", "huggingface", absorb_embedded, Fields(), headers=read_tgi_headers, beside_array="error"
 )
 COMPLETION = WireFormat(
     "llama.cpp",

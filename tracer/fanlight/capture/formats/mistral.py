@@ -54,8 +54,7 @@ ENDPOINTS = (
     endpoint("chat", "/agents/completions", openai.CHAT, "messages"),
     endpoint("text_completion", "/fim/completions", openai.CHAT, "prompt", inputs="prompt"),
     endpoint("ocr", "/ocr", openai.CHAT, "document", also=("model",)),
-    endpoint("chat", "/publishers/mistralai/models/{model}:rawPredict", openai.CHAT, "messages", "prompt"),
-    endpoint(
-        "chat", "/publishers/mistralai/models/{model}:streamRawPredict", openai.CHAT, "messages", "prompt"
-    ),
+    # and the other partners of Vertex, of which Anthropic alone has a format of its own
+    endpoint("chat", "/publishers/*/models/{model}:rawPredict", openai.CHAT, "messages", "prompt"),
+    endpoint("chat", "/publishers/*/models/{model}:streamRawPredict", openai.CHAT, "messages", "prompt"),
 )

@@ -17,7 +17,7 @@ from dataclasses import replace
 from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.formats.openai_timings import read_timings
 from fanlight.capture.token_rules import ONLY_TOTAL, OPENAI
-from fanlight.capture.values import added, mapping, text
+from fanlight.capture.values import added, count, mapping, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
 
 _FINAL_EVENTS = (
@@ -43,9 +43,16 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
     if isinstance(usage, dict):
         absorb_usage(answer, usage)
     answer.timings = read_timings(body, mapping(usage)) or answer.timings
-    said_error = body if body.get("object") == "error" else None  # Mistral, vLLM before 0.10
-    absorb_error(answer, body.get("error") or vendor.get("error") or said_error)
+    absorb_error(answer, body.get("error") or vendor.get("error") or _said_error(body))
     return False
+
+
+def _said_error(body: Mapping[str, object]) -> Mapping[str, object] | None:
+    """An error that is the body itself: Mistral, vLLM before 0.10; an `event: error` of Z.ai; MiniMax."""
+    if body.get("object") == "error" or ("choices" not in body and text(body.get("message")) is not None):
+        return body
+    status = mapping(body.get("base_resp")).get("status_code")
+    return {"code": status} if status else None
 
 
 def absorb_response(answer: Answer, body: Mapping[str, object]) -> bool:
@@ -84,6 +91,8 @@ def _absorb_choices(answer: Answer, choices: list[object]) -> None:
         if reason is not None:
             index = choice.get("index")
             answer.finish_reasons[index if isinstance(index, int) else position] = reason
+        if isinstance(choice.get("usage"), dict):  # Moonshot's streams
+            absorb_usage(answer, mapping(choice["usage"]))
 
 
 def absorb_error(answer: Answer, error: object) -> None:
@@ -106,6 +115,9 @@ def read_usage(usage: Mapping[str, object]) -> Usage | None:
     found = OPENAI.read(usage)
     if found is None:
         return ONLY_TOTAL.read(usage)
+    total = count(usage.get("total_tokens"))
+    if "prompt_audio_seconds" in usage and total is not None:  # Mistral's prompt_tokens leave audio out
+        return replace(found, input_tokens=max(total - (found.output_tokens or 0), 0))
     if not found.reasoning_tokens:
         return found
     # xAI keeps reasoning out of completion_tokens; the total tells (docs.x.ai, "usage").
@@ -167,6 +179,22 @@ ENDPOINTS = (
     endpoint("speech", "/audio/speech", AUDIO, "input"),
     endpoint("transcription", "/audio/transcriptions", AUDIO),
     endpoint("transcription", "/audio/translations", AUDIO),
+    endpoint("video_generation", "/videos", CHAT, "prompt", also=("model",)),
+    # MiniMax (platform.minimax.io/docs/api-reference/text-post), Snowflake (docs.snowflake.com, "Cortex REST
+    # API"), containers on SageMaker
+    endpoint("chat", "/text/chatcompletion_v2", CHAT, "messages", also=("model",)),
+    endpoint("chat", "/cortex/inference:complete", CHAT, "messages", also=("model",)),
+    endpoint("chat", "/endpoints/{model}/invocations", CHAT, "messages", "inputs", "prompt"),
+    # Voyage (docs.voyageai.com/reference), of images and of chunks in their documents
+    endpoint("embeddings", "/multimodalembeddings", EMBEDDINGS, "inputs", also=("model",), inputs="inputs"),
+    endpoint(
+        "embeddings", "/contextualizedembeddings", EMBEDDINGS, "inputs", also=("model",), inputs="inputs"
+    ),
+    # Mistral (docs.mistral.ai/api), vLLM ("Classification API")
+    endpoint("classification", "/classifications", CHAT, "input", also=("model",), inputs="input"),
+    endpoint("classification", "/classify", CHAT, "input", also=("model",), inputs="input"),
+    # NVIDIA (docs.nvidia.com/nim/nemo-retriever/text-reranking)
+    endpoint("rerank", "/ranking", CHAT, "passages", also=("query", "model"), inputs="passages"),
     # Databricks (docs.databricks.com, "Query foundation models")
     endpoint("chat", "/serving-endpoints/{model}/invocations", CHAT, "messages"),
     endpoint("rerank", "/score", CHAT, "text_1", "queries", also=("model",)),  # vLLM, "Score API"
