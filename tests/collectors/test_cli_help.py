@@ -20,8 +20,12 @@ COMMANDS = [
     "schema apply",
     "schema status",
     "schema sql",
+    "rates show",
+    "rates calibrate",
+    "rates import",
+    "rates export",
 ]
-NOT_YET = ["page", "plan", "scrape", "rates", "doctor", "rollback-plan"]
+NOT_YET = ["page", "plan", "scrape", "doctor", "rollback-plan"]
 
 
 def test_help_lists_every_command_that_works_and_none_that_does_not(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from fanlight_collectors.cli import schema
+from fanlight_collectors.cli import rates, schema
 from fanlight_collectors.cli.caret import shorten
 from fanlight_collectors.cli.demo import demo
 from fanlight_collectors.cli.errors import FAILED, UNUSABLE, CommandError, debug_wanted, show_unexpected
@@ -24,6 +24,7 @@ from fanlight_schema.store import QueryError, StoreError, StoreUnavailable
 
 HELP = {"help_option_names": ["-h", "--help"]}
 ANY_ARGUMENTS: dict[str, Any] = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+RATES_HELP = "Show, fit and write the rate cards that turn work into GPU-seconds."
 SCHEMA_HELP = "Make, check or print fanlight's tables and views in a ClickHouse database."
 
 
@@ -79,6 +80,7 @@ def _add(group: typer.Typer, command: Callable[..., None], name: str | None = No
 
 app = _group(name="fanlight")
 schema_app = _group(name="schema", help=SCHEMA_HELP)
+rates_app = _group(name="rates", help=RATES_HELP)
 _add(app, up)
 _add(app, demo)
 _add(app, run, **ANY_ARGUMENTS)
@@ -90,6 +92,11 @@ app.add_typer(schema_app)
 _add(schema_app, schema.apply)
 _add(schema_app, schema.status)
 _add(schema_app, schema.print_sql, "sql")
+app.add_typer(rates_app)
+_add(rates_app, rates.show)
+_add(rates_app, rates.calibrate)
+_add(rates_app, rates.import_cards, "import")
+_add(rates_app, rates.export)
 
 
 def _show_version(wanted: bool) -> None:

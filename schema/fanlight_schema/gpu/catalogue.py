@@ -7,10 +7,11 @@ from functools import cache
 from importlib import resources
 from typing import Literal, TypeAlias
 
-Precision: TypeAlias = Literal["bf16", "fp8", "fp4"]
+Precision: TypeAlias = Literal["bf16", "fp8", "int4", "fp4"]
 
-# Bytes of one weight; fp4 is MXFP4: 4 bits, and 8 bits of scale for 32 of them (OCP Microscaling v1.0).
-WEIGHT_BYTES: Mapping[Precision, float] = {"bf16": 2.0, "fp8": 1.0, "fp4": 4.25 / 8}
+# Bytes of one weight. fp4 is MXFP4: 4 bits, and 8 bits of scale for 32 of them (OCP Microscaling v1.0). int4
+# is 4 bits and 16 of scale for 32 (Kimi K2's compressed-tensors config), unpacked and computed in bf16.
+WEIGHT_BYTES: Mapping[Precision, float] = {"bf16": 2.0, "fp8": 1.0, "int4": 4.5 / 8, "fp4": 4.25 / 8}
 REFERENCE_GPU = "H100 SXM"
 
 
@@ -31,7 +32,8 @@ class Hardware:
     def flops(self, precision: Precision) -> float:
         """Peak FLOP/s for weights of `precision`: lacking a format, it computes in a wider one."""
         fp8 = self.fp8_flops or self.bf16_flops
-        return {"bf16": self.bf16_flops, "fp8": fp8, "fp4": self.fp4_flops or self.bf16_flops}[precision]
+        fp4 = self.fp4_flops or self.bf16_flops
+        return {"bf16": self.bf16_flops, "fp8": fp8, "int4": self.bf16_flops, "fp4": fp4}[precision]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,272 @@
+"""`fanlight rates`: the cards that turn work into GPU-seconds."""
+
+import csv
+import io
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from fanlight_collectors.cli.errors import CommandError, unusable
+from fanlight_collectors.cli.output import Cells, busy, show_cells, show_rows, terminal, write_csv, write_text
+from fanlight_collectors.cli.target import UP_SCHEMES, StoreOption, find_target, open_reader, read_rows
+from fanlight_schema import migrate
+from fanlight_schema.gpu.seeds import RateCard, columns
+from fanlight_schema.store import open_store
+
+if TYPE_CHECKING:
+    from fanlight_collectors.rates.evaluation import Judged
+    from fanlight_collectors.rates.reading import Reading
+    from fanlight_collectors.rates.summary import Line
+
+NAMES = [field.name for field in fields(RateCard)]
+SHOWN = "model, hardware, profile, gpus, method, low_factor, high_factor, valid_from, source"
+CARDS = "SELECT {} FROM gpu_rate_cards FINAL WHERE {} ORDER BY model, hardware, profile, valid_from"
+TEXTS = ("model", "hardware", "profile", "precision", "method", "source")
+METHODS = ("measured", "calibrated", "modelled", "price_implied")
+
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="CSV of serving points.", show_default=False)
+]
+
+
+def show(
+    model: Annotated[str, typer.Option("--model", help="Only cards of models whose name holds this.")] = "",
+    store: StoreOption = None,
+) -> None:
+    """Show the rate cards of a store: what a unit of work costs, by whose method.
+
+    Examples:
+      fanlight rates show --model llama
+      fanlight rates export --model llama > cards.csv
+    """
+    with closing(open_reader(store)) as reader:
+        show_rows(terminal(), read_rows(reader, CARDS.format(SHOWN, _holds(model))))
+
+
+def export(
+    model: Annotated[str, typer.Option("--model", help="Only cards of models whose name holds this.")] = "",
+    store: StoreOption = None,
+) -> None:
+    """Print rate cards as CSV, in the form that `rates import` takes.
+
+    Example:
+      fanlight rates export --model llama > cards.csv
+    """
+    with closing(open_reader(store)) as reader:
+        write_csv(read_rows(reader, CARDS.format(", ".join(NAMES), _holds(model))))
+
+
+def import_cards(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV of rate cards.", show_default=False)],
+    valid_from: Annotated[
+        str,
+        typer.Option(
+            "--valid-from", metavar="TIME", help="Requests from this time on (UTC, YYYY-MM-DD hh:mm:ss)."
+        ),
+    ] = "1970-01-01 00:00:00",
+    store: StoreOption = None,
+) -> None:
+    """Write rate cards into a store. Figures of the past change at once; no stored row does.
+
+    A card is used where a row of the table placements names its model, hardware and profile.
+
+    Example:
+      fanlight rates import cards.csv --store clickhouse://default:secret@localhost
+    """
+    cards = read_cards(file)
+    target = find_target(store, for_writing=True)
+    if target.startswith(UP_SCHEMES):
+        raise unusable(
+            f"rate cards are written by the program that holds the store: stop the up at {target}, "
+            "run this with --store and its folder, and start it again"
+        )
+    with closing(open_store(target)) as opened:
+        migrate.apply(opened)
+        opened.insert("gpu_rate_cards", {**columns(cards), "valid_from": [_seconds(valid_from)] * len(cards)})
+    write_text(f"{opened.url}: {len(cards)} rate {'card' if len(cards) == 1 else 'cards'} written\n")
+
+
+def calibrate(
+    file: FileArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the rate cards to this CSV.", show_default=False),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Random halves; each is another shuffle.")
+    ] = 20,
+) -> None:
+    """Fit rates to measured serving points, and tell how far off they are on points left out.
+
+    FILE is a CSV of aiconfigurator's silicon samples or of Splitwise's performance model. Errors are
+    relative, of points that the rates were not fitted to; intervals are nominal 90 %. It takes minutes.
+
+    Examples:
+      fanlight rates calibrate silicon_sample.csv
+      fanlight rates calibrate silicon_sample.csv --out cards.csv
+      fanlight rates import cards.csv
+    """
+    try:
+        from fanlight_collectors.rates import cards, evaluation, reading, summary
+    except ImportError as missing:
+        raise unusable(f"calibration needs scipy ({missing}); pip install 'fanlight[collector]'") from missing
+    try:
+        read = reading.read_points(file)
+    except reading.UnreadablePoints as error:
+        raise CommandError(str(error)) from error
+    console = terminal()
+    show_reading(console, read)
+    found = evaluation.groups(read.points)
+    judged_groups = len(evaluation.large(found))
+    console.print(
+        f"{len(found)} groups of model, machine, backend and precision; "
+        f"{judged_groups} have {evaluation.LEAST_SETTINGS} settings or more and are judged\n"
+    )
+    if not judged_groups:
+        raise CommandError(f"{file} has no group with {evaluation.LEAST_SETTINGS} different settings")
+    lines: list[Line] = []
+    with busy("fitting") as shown:
+        for split, judged in summary.all_splits(found, seeds, lambda name: _tell(shown, name)):
+            lines.append(summary.summarise(split, judged))
+            show_judged(console, split, judged)
+        _tell(shown, "batch in doubt")
+        doubt = summary.batch_in_doubt(found, min(seeds, 5))
+        _tell(shown, "rate cards")
+        written = cards.rate_cards(found, f"{file.name}, calibrated") if out is not None else []
+    show_lines(console, lines)
+    console.print(
+        "median error where the batch is "
+        + ", ".join(f"{case}: {error:.1%}" for case, error in doubt.items())
+    )
+    if out is not None:
+        out.write_text(cards_csv(written), encoding="utf-8")
+        console.print(f"{len(written)} rate cards in {out}; write them with: fanlight rates import {out}")
+
+
+def show_reading(console: Console, read: "Reading") -> None:
+    console.print(
+        f"{read.rows:,} rows: {len(read.points):,} distinct points; "
+        f"{read.repeats:,} the same measurement again; "
+        f"{read.gpus_put_right:,} with tp x ep for the GPUs, put right"
+    )
+    for why, rows in read.left_out.most_common():
+        console.print(f"  {rows:,} left out: {why}")
+
+
+def show_judged(console: Console, split: str, judged: "Sequence[Judged]") -> None:
+    """Every group of a split beside the simpler ways."""
+    from fanlight_collectors.rates.evaluation import median_error
+
+    ways = list(judged[0].baselines)
+    rows = [
+        [
+            one.name,
+            f"{one.points:,}",
+            f"{one.error:.1%}",
+            *(f"{median_error(one.baselines[way]):.0%}" for way in ways),
+            f"{one.inside.mean():.0%}",
+        ]
+        for one in judged
+    ]
+    headings = [split, "points", "median error", *ways, "covered"]
+    show_cells(console, Cells(headings, [False, *[True] * (len(headings) - 1)], rows))
+    console.print()
+
+
+def show_lines(console: Console, lines: "Sequence[Line]") -> None:
+    headings = [
+        "left out",
+        "groups",
+        "points",
+        "median",
+        "p90",
+        "worst group",
+        "groups <= 15 %",
+        "covered",
+        "high/low",
+        "one TPOT",
+        "no batch",
+    ]
+    rows = [
+        [
+            line.split,
+            str(line.groups),
+            f"{line.points:,}",
+            f"{line.median:.1%}",
+            f"{line.p90:.0%}",
+            f"{line.worst:.0%}",
+            f"{line.accepted:.0%}",
+            f"{line.coverage:.0%}",
+            f"{line.width:.2f}",
+            *([f"{error:.0%}" for error in line.baselines.values()] or ["-", "-"]),
+        ]
+        for line in lines
+    ]
+    show_cells(console, Cells(headings, [False, *[True] * (len(headings) - 1)], rows), "errors and intervals")
+
+
+def read_cards(file: Path) -> list[RateCard]:
+    """The cards of a CSV; CommandError names the line that is not one."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file} cannot be read: {error}") from error
+    reader = csv.DictReader(io.StringIO(text))
+    if missing := [name for name in NAMES if name not in (reader.fieldnames or ())]:
+        raise CommandError(
+            f"{file} lacks the columns {', '.join(missing)}; `fanlight rates export` shows the form"
+        )
+    return [_card(row, f"{file}, line {number}") for number, row in enumerate(reader, 2)]
+
+
+def cards_csv(cards: Sequence[RateCard]) -> str:
+    """Cards as CSV with a header."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(NAMES)
+    writer.writerows([getattr(card, name) for name in NAMES] for card in cards)
+    return buffer.getvalue()
+
+
+def _card(row: dict[str, str], place: str) -> RateCard:
+    values: dict[str, object] = {}
+    for name in NAMES:
+        text = row[name]
+        try:
+            values[name] = text if name in TEXTS else int(text) if name == "gpus" else float(text)
+        except (TypeError, ValueError) as error:
+            raise CommandError(f"{place}: {name} is no number: {text!r}") from error
+    card = RateCard(**values)  # type: ignore[arg-type]  # each by the type of its column, above
+    numbers = [getattr(card, name) for name in NAMES if name not in TEXTS]
+    if not all(0 <= number < float("inf") for number in numbers):
+        raise CommandError(f"{place}: every rate is a number of 0 or more")
+    if card.method not in METHODS:
+        raise CommandError(f"{place}: method is none of {', '.join(METHODS)}: {card.method!r}")
+    if not card.low_factor <= 1 <= card.high_factor or card.gpus < 1:
+        raise CommandError(f"{place}: needs gpus of 1 or more and low_factor <= 1 <= high_factor")
+    return card
+
+
+def _seconds(text: str) -> int:
+    from datetime import datetime, timezone
+
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp())
+    except ValueError as error:
+        raise unusable(f"--valid-from is no time: {text!r}; write it as 2026-11-27 00:00:00 (UTC)") from error
+
+
+def _holds(model: str) -> str:
+    quoted = model.replace("\\", "\\\\").replace("'", "\\'")
+    return f"positionCaseInsensitive(model, '{quoted}') > 0" if model else "1"
+
+
+def _tell(shown: object, what: str) -> None:
+    update = getattr(shown, "update", None)
+    if update is not None:
+        update(what)

@@ -1,0 +1,97 @@
+"""`fanlight rates` as a user types it: from serving points to the figures of a store."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+import serving_points
+from fanlight_cli import run_cli
+from serving_points import Truth
+
+ASKED = "meta-llama/Llama-3.1-8B-Instruct"
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with points.csv and the cards.csv that calibration made of it, and what it said."""
+    folder = tmp_path_factory.mktemp("rates")
+    made = serving_points.points(truth=Truth(slower=2.0, noise=0.03))
+    text = serving_points.silicon_csv(made, ASKED)
+    (folder / "points.csv").write_text(text + text.splitlines()[1].replace("h100_sxm", "abacus") + "\n")
+    done = run_cli("rates", "calibrate", "points.csv", "--out", "cards.csv", "--seeds", "2", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder, done.stdout
+
+
+def test_calibration_tells_what_it_read_and_how_far_off_it_is(calibrated: tuple[Path, str]) -> None:
+    said = calibrated[1]
+    assert "65 rows: 64 distinct points" in said
+    assert "1 left out: hardware 'abacus' is not in the catalogue" in said
+    for split in (
+        "random half",
+        "batch left out",
+        "lengths left out",
+        "GPUs left out",
+        "one TPOT",
+        "no batch",
+    ):
+        assert split in said
+    assert "median error where the batch is known" in said
+    assert "fanlight rates import cards.csv" in said
+
+
+def test_a_card_of_each_size_carries_the_measured_rates_and_bounds(calibrated: tuple[Path, str]) -> None:
+    with (calibrated[0] / "cards.csv").open() as file:
+        cards = list(csv.DictReader(file))
+    assert [(card["profile"], card["gpus"]) for card in cards] == [
+        (f"tp{gpus}-bf16-vllm", str(gpus)) for gpus in serving_points.SIZES
+    ]
+    for card in cards:
+        assert card["method"] == "calibrated"
+        assert 0.5 < float(card["low_factor"]) <= 1 <= float(card["high_factor"]) < 2
+        made = serving_points.rates("Llama-3.1-8B", "H100 SXM", int(card["gpus"]), Truth(slower=2.0))
+        assert float(card["r_w"]) == pytest.approx(made.r_w, rel=0.2)
+
+
+def test_cards_go_into_a_store_and_come_out_of_it(calibrated: tuple[Path, str]) -> None:
+    folder = calibrated[0]
+    written = run_cli("rates", "import", "cards.csv", "--store", "data", folder=folder)
+    assert (written.returncode, written.stderr) == (0, "")
+    assert "4 rate cards written" in written.stdout
+    shown = run_cli("rates", "show", "--model", "llama-3.1-8b", "--store", "data", folder=folder)
+    assert shown.stdout.count("calibrated") >= 4
+    out = run_cli("rates", "export", "--model", "Llama-3.1-8B", "--store", "data", folder=folder)
+    exported = {row["profile"]: row for row in csv.DictReader(out.stdout.splitlines())}
+    for card in csv.DictReader((folder / "cards.csv").read_text().splitlines()):
+        assert float(exported[card["profile"]]["r_o"]) == pytest.approx(float(card["r_o"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("low_factor", "slow"), "lacks the columns low_factor"),
+        (("calibrated", "guessed"), "line 2: method is none of measured"),
+        (
+            ("Llama-3.1-8B,H100 SXM,tp1-bf16-vllm,1,", "Llama-3.1-8B,H100 SXM,tp1,none,"),
+            "line 2: gpus is no number",
+        ),
+    ],
+)
+def test_a_file_that_is_no_card_writes_nothing(
+    calibrated: tuple[Path, str], tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    text = (calibrated[0] / "cards.csv").read_text()
+    assert change[0] in text
+    (tmp_path / "wrong.csv").write_text(text.replace(*change))
+    done = run_cli("rates", "import", "wrong.csv", "--store", "data", folder=tmp_path)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_points_in_no_known_form_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("a,b\n1,2\n")
+    done = run_cli("rates", "calibrate", "points.csv", folder=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "silicon_ttft_ms" in done.stderr
