@@ -5,7 +5,11 @@
 
 Every statement is one that may run twice (IF NOT EXISTS, OR REPLACE), so two programs that start at once both
 succeed, and an apply that was cut off goes on where it stopped. A file that was applied is never edited: its
-SHA-256 is kept in `schema_migrations`, and apply() refuses to go on when it differs.
+SHA-256 is kept in `schema_migrations`, and apply() refuses to go on when it differs. What was dropped is made
+again.
+
+An `otel_traces` that is there already is kept as it is. Where it holds attributes as JSON (the exporter's
+`json: true`), the files in migrations/json take the place of those of the same name.
 """
 
 import hashlib
@@ -16,6 +20,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal, TypeAlias
 
+from . import otel_traces
 from .gpu import seeds
 from .store import Store, StoreError
 
@@ -26,6 +31,9 @@ State: TypeAlias = Literal["applied", "pending", "changed", "newer"]
 Recorded: TypeAlias = dict[int, tuple[str, set[str]]]  # name and checksums by version
 
 FILE_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
+CREATED = re.compile(
+    r"(?m)^CREATE (?:OR REPLACE )?(?P<kind>TABLE|VIEW|MATERIALIZED VIEW) (?:IF NOT EXISTS )?(?P<name>\w+)"
+)
 LEDGER = """\
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
@@ -58,6 +66,12 @@ class Migration:
     def checksum(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
+    @property
+    def created(self) -> tuple[str, str] | None:
+        """Kind (TABLE, VIEW, MATERIALIZED VIEW) and name of what it makes; None where it makes nothing."""
+        match = CREATED.search(self.sql)
+        return match and (match["kind"], match["name"])
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
@@ -77,15 +91,30 @@ class Applied:
     duration_s: float
 
 
-def migrations() -> list[Migration]:
-    """This program's migrations in order; SchemaError if two have one number."""
+def migrations(*, json: bool = False) -> list[Migration]:
+    """This program's migrations in order; SchemaError if two have one number.
+
+    `json`: those for an `otel_traces` whose attributes are of type JSON.
+    """
     folder = resources.files("fanlight_schema") / "migrations"
-    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
-    found = sorted(_read(file.name, file.read_text(encoding="utf-8")) for file in files)
+    texts = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if _is_sql(file.name)}
+    if json:
+        others = (file for file in (folder / "json").iterdir() if _is_sql(file.name))
+        texts |= {file.name: file.read_text(encoding="utf-8") for file in others}
+    found = sorted(_read(name, text) for name, text in texts.items())
     versions = [version for version, _, _ in found]
     if len(set(versions)) != len(versions):
         raise SchemaError(f"two migrations have one number among {versions}")
     return [Migration(*parts) for parts in found]
+
+
+def migrations_for(store: Store) -> list[Migration]:
+    """This program's migrations for the form of `otel_traces` that the store has, or will get."""
+    return migrations(json=otel_traces.has_json(otel_traces.described(store)))
+
+
+def _is_sql(file_name: str) -> bool:
+    return file_name.endswith(".sql")
 
 
 def _read(file_name: str, sql: str) -> tuple[int, str, str]:
@@ -100,20 +129,18 @@ def apply(
 ) -> list[Applied]:
     """Applies what is pending, in order, then writes the rate cards; says what it applied.
 
-    Raises SchemaError before anything is done if an applied file has changed, and with the file's name if a
-    statement is refused; what was applied before it stays recorded.
+    Raises SchemaError before anything is done if an applied file has changed or the store is of a newer
+    fanlight, UnusableTable if its otel_traces lacks what is derived from; SchemaError with the file's name if
+    a statement is refused: what was applied before it stays recorded.
     """
-    wanted = migrations() if files is None else list(files)
+    wanted = migrations_for(store) if files is None else list(files)
+    otel_traces.require_usable(store)
     store.command(LEDGER)
     states = _states(store, wanted)
-    changed = [f"{s.version:04}_{s.name}" for s in states if s.state == "changed"]
-    if changed:
-        raise SchemaError(
-            f"already applied to {store.database}, but the file has changed since: {', '.join(changed)}; "
-            "put the file back as it was released and add a new one"
-        )
+    _require_known(store, states)
+    made = _names(store)
     pending = {s.version for s in states if s.state == "pending"}
-    steps = [migration for migration in wanted if migration.version in pending]
+    steps = [one for one in wanted if one.version in pending or (one.created and one.created[1] not in made)]
     done: list[Applied] = []
     for migration in steps:
         done.append(_apply_one(store, migration))
@@ -122,6 +149,25 @@ def apply(
     if files is None:
         seeds.write(store)
     return done
+
+
+def _require_known(store: Store, states: list[MigrationStatus]) -> None:
+    if newer := [f"{s.version:04}_{s.name}" for s in states if s.state == "newer"]:
+        raise SchemaError(
+            f"{store.database} was brought up to {newer[-1]} by a newer fanlight; install that one, or see "
+            "`fanlight schema rollback-plan`"
+        )
+    if changed := [f"{s.version:04}_{s.name}" for s in states if s.state == "changed"]:
+        raise SchemaError(
+            f"already applied to {store.database}, but the file has changed since: {', '.join(changed)}; "
+            "put the file back as it was released and add a new one"
+        )
+
+
+def _names(store: Store) -> set[str]:
+    """Tables and views that the database has."""
+    rows = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()").rows
+    return {name for (name,) in rows}
 
 
 def _apply_one(store: Store, migration: Migration) -> Applied:
@@ -139,7 +185,7 @@ def _apply_one(store: Store, migration: Migration) -> Applied:
 
 def status(store: Store, *, files: Iterable[Migration] | None = None) -> list[MigrationStatus]:
     """Every migration of this program and of the store, by number. Changes nothing."""
-    return _states(store, migrations() if files is None else list(files))
+    return _states(store, migrations_for(store) if files is None else list(files))
 
 
 def _states(store: Store, wanted: list[Migration]) -> list[MigrationStatus]:
@@ -174,6 +220,19 @@ def _recorded(store: Store) -> Recorded:
 def as_recorded(rows: Iterable[Sequence[Any]]) -> Recorded:
     """The rows of RECORDED by version."""
     return {version: (name, set(checksums)) for version, name, checksums in rows}
+
+
+def rollback_plan(to_version: int = 0) -> str:
+    """Statements that take back what is above `to_version`, for a person to run; nothing is run here.
+
+    Spans as they came (otel_traces and the times of its traces) are kept: all else is derived from them.
+    """
+    kept = (otel_traces.TABLE, f"{otel_traces.TABLE}_trace_id_ts", f"{otel_traces.TABLE}_trace_id_ts_mv")
+    undone = [one for one in reversed(migrations()) if one.version > to_version]
+    made = [one.created for one in undone if one.created and one.created[1] not in kept]
+    drops = [f"DROP {'TABLE' if kind == 'TABLE' else 'VIEW'} IF EXISTS {name};" for kind, name in made]
+    forget = f"ALTER TABLE schema_migrations DELETE WHERE version > {to_version} SETTINGS mutations_sync = 2;"
+    return "\n".join([*drops, forget]) + "\n"
 
 
 def render(cluster: str | None = None) -> str:

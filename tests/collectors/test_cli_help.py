@@ -20,12 +20,13 @@ COMMANDS = [
     "schema apply",
     "schema status",
     "schema sql",
+    "schema rollback-plan",
     "rates show",
     "rates calibrate",
     "rates import",
     "rates export",
 ]
-NOT_YET = ["page", "plan", "scrape", "doctor", "rollback-plan"]
+NOT_YET = ["page", "plan", "scrape", "doctor"]
 
 
 def test_help_lists_every_command_that_works_and_none_that_does_not(tmp_path: Path) -> None:

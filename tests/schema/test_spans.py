@@ -51,8 +51,9 @@ def values(store: Store, columns: str) -> list[tuple[Any, ...]]:
 
 
 def test_the_migration_is_what_the_dialect_tables_generate() -> None:
-    migration = resources.files("fanlight_schema") / "migrations" / "0021_spans_mv.sql"
-    assert migration.read_text() == normalise.spans_view()
+    migrations = resources.files("fanlight_schema") / "migrations"
+    assert (migrations / "0021_spans_mv.sql").read_text() == normalise.spans_view()
+    assert (migrations / "json" / "0021_spans_mv.sql").read_text() == normalise.spans_view(normalise.JSON)
 
 
 def test_an_attribute_name_fills_one_column_only() -> None:

@@ -5,9 +5,9 @@
 CREATE TABLE IF NOT EXISTS ingest_rejects
 (
     time   DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When it was rejected, UTC, milliseconds' CODEC(Delta(8), ZSTD(1)),
-    reason LowCardinality(String)                COMMENT 'Why, as one word: bad_trace_id, bad_time, too_large, late, ...' CODEC(ZSTD(1)),
+    reason LowCardinality(String)                COMMENT 'Why, as one word: bad_trace_id, bad_time, too_large, late, late_action, ...' CODEC(ZSTD(1)),
     detail String                                COMMENT 'What a person needs to find the sender; no content of prompts' CODEC(ZSTD(1)),
-    count  UInt64                                COMMENT 'Spans, or bodies where no span could be read' CODEC(T64, ZSTD(1)),
+    count  UInt64                                COMMENT 'Spans; bodies where no span could be read; for late_action how often spans of it came' CODEC(T64, ZSTD(1)),
     source LowCardinality(String)                COMMENT 'Who rejected it: otlp, import, spans, ...' CODEC(ZSTD(1))
 )
 ENGINE = MergeTree

@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS cascades
     build                UInt64                 COMMENT 'Which computation wrote the row; the largest counts' CODEC(Delta(8), ZSTD(1)),
     is_deleted           UInt8                  COMMENT '1 if the action has no row in this hour any more' CODEC(ZSTD(1)),
     marks                Array(Tuple(trace_id FixedString(16), mark UUID)) COMMENT 'In the rows of January 1970: marks of touched that the build saw' CODEC(ZSTD(1)),
+    late                 Array(FixedString(16)) COMMENT 'In the rows of January 1970: actions that got spans and were not computed anew, since they began before what is kept' CODEC(ZSTD(1)),
     action_name          LowCardinality(String) COMMENT 'Name of the action, else of its root span; empty if unknown' CODEC(ZSTD(1)),
     action_source        LowCardinality(String) COMMENT 'declared, automatic or inferred' CODEC(ZSTD(1)),
     origin               LowCardinality(String) COMMENT 'Who asked: user, schedule, agent, system' CODEC(ZSTD(1)),

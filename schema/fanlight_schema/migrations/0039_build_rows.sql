@@ -2,6 +2,7 @@
 --
 --   rolled     one row per action and (hour of the calls, model, provider, host, region), with what was sent in earlier hours
 --   counted    one row per action
+--   late_actions  what got spans and is not computed, since part of it is no longer kept
 --   written    one row per action; one deleted row for every hour that the action may have stood in, which loses
 --              against the row of the same hour; and the row of January 1970 that completes the build
 CREATE OR REPLACE VIEW build_rows AS
@@ -107,17 +108,26 @@ WITH
         GROUP BY action
         HAVING is_action
     ),
+    late_actions AS
+    (
+        SELECT arrayJoin(if(empty(groupUniqArrayArray(actions)), [trace_id], groupUniqArrayArray(actions))) AS action_id
+        FROM trace_index
+        WHERE trace_id IN (SELECT trace_id FROM picked WHERE build > last_complete)
+            AND (SELECT argMax(keep_days, set_at) FROM retention WHERE name = 'spans') > 0
+        GROUP BY trace_id
+        HAVING max(is_cascade) = 1 AND action_id NOT IN (SELECT action_id FROM build_actions)
+    ),
     written AS
     (
-        SELECT action_id, toDateTime(0, 'UTC') AS hour, 'row' AS kind, [] AS marks
+        SELECT action_id, toDateTime(0, 'UTC') AS hour, 'row' AS kind, [] AS marks, [] AS late
         FROM build_actions
         UNION ALL
-        SELECT DISTINCT action_traces.action_id, trace_index.hour, 'deleted', []
+        SELECT DISTINCT action_traces.action_id, trace_index.hour, 'deleted', [], []
         FROM (SELECT * FROM action_traces WHERE action_id IN (SELECT action_id FROM build_actions)) AS action_traces
         INNER JOIN (SELECT * FROM trace_index WHERE (hour, trace_id) IN (SELECT hour, trace_id FROM build_places)) AS trace_index
             ON action_traces.trace_id = trace_index.trace_id
         UNION ALL
-        SELECT none, toDateTime(0, 'UTC'), 'complete', groupArray((trace_id, mark))
+        SELECT none, toDateTime(0, 'UTC'), 'complete', groupArray((trace_id, mark)), (SELECT groupArray(action_id) FROM late_actions)
         FROM picked
         WHERE build > last_complete
         HAVING count() > 0
@@ -132,6 +142,7 @@ SELECT
     open_build + (written.kind != 'deleted') AS build,
     written.kind = 'deleted' AS is_deleted,
     written.marks AS marks,
+    written.late AS late,
     said_name AS action_name,
     if(said_source != '', said_source, 'inferred') AS action_source,
     if(said_origin != '', said_origin, 'user') AS origin,

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .clients import ClientPool, our_errors
-from .engines import reason_of
+from .engines import open_client, reason_of
 from .errors import StoreError, WriteFailed
 from .urls import EmbeddedTarget, Target
 
@@ -46,6 +46,7 @@ class Store:
         self.url = target.shown
         self.database = database
         self.embedded = isinstance(target, EmbeddedTarget)
+        self._target = target
         self._pool = ClientPool(target, database, first)
         self._types: dict[tuple[str, tuple[str, ...]], list[ClickHouseType]] = {}
 
@@ -115,6 +116,10 @@ class Store:
         except (StoreError, OSError) as exc:
             reason = str(exc) if isinstance(exc, StoreError) else reason_of(exc)
             raise WriteFailed(table, 0, reason) from exc
+
+    def beside(self, database: str) -> "Store":
+        """Another database of the same engine, with the same log-in; to be closed on its own."""
+        return Store(self._target, database, open_client(self._target))
 
     def close(self) -> None:
         """Closes all connections; the embedded folder is free for other processes afterwards."""

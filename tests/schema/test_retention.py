@@ -1,0 +1,80 @@
+"""How long tables are kept: what is late is told, and no action is counted from less than before."""
+
+import time
+from typing import Any
+
+import pytest
+
+import otlp_json
+from fanlight_schema import refresh, retention
+from fanlight_schema.store import Store, StoreError
+
+DAY_NS = 86_400 * 10**9
+
+
+def call(number: int, days_ago: float, action: int | None = None) -> dict[str, Any]:
+    start_ns = time.time_ns() - int(days_ago * DAY_NS)
+    named = {"fanlight.action.id": f"{action:032x}"} if action else {}
+    return otlp_json.row(
+        trace_id=f"{action or number:032x}",
+        span_id=f"{number:016x}",
+        start_ns=start_ns,
+        end_ns=start_ns + 10**9,
+        attributes={"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": "7"} | named,
+    )
+
+
+def insert(store: Store, *rows: dict[str, Any]) -> None:
+    store.insert("otel_traces", otlp_json.columns(rows))
+    refresh.settle(store, timeout_s=60)
+
+
+def rejects(store: Store) -> dict[str, int]:
+    return dict(store.query("SELECT reason, sum(count) FROM ingest_rejects GROUP BY reason").rows)
+
+
+def actions(store: Store) -> dict[int, int]:
+    return {int(a, 16): calls for a, calls in store.query("SELECT action_id, model_calls FROM actions").rows}
+
+
+def test_spans_of_days_no_longer_kept_are_told_and_not_counted(store: Store) -> None:
+    retention.keep(store, retention.parse("spans=10d"))
+    insert(store, call(1, days_ago=1), call(2, days_ago=9.9), call(3, days_ago=10.1), call(4, days_ago=300))
+    assert actions(store) == {1: 1, 2: 1}
+    assert rejects(store) == {"late": 2}
+    retention.keep(store, retention.parse("spans=forever"))
+    insert(store, call(5, days_ago=300))
+    assert actions(store) == {1: 1, 2: 1, 5: 1}
+
+
+def test_figures_of_spans_whose_raw_row_is_not_kept_stay_and_it_is_told(store: Store) -> None:
+    retention.keep(store, retention.parse("otel_traces=30d"))
+    insert(store, call(1, days_ago=40))
+    store.command("OPTIMIZE TABLE otel_traces FINAL")
+    assert store.query("SELECT count() FROM otel_traces").rows == [(0,)]
+    assert actions(store) == {1: 1}
+    assert rejects(store) == {"raw_not_kept": 1}
+
+
+def test_an_action_that_began_before_what_is_kept_is_not_counted_anew_from_less(store: Store) -> None:
+    insert(
+        store, call(1, days_ago=12, action=9), call(2, days_ago=12, action=9), call(3, days_ago=3, action=8)
+    )
+    assert retention.keep(store, retention.parse("spans=10d")) == 2
+    store.command("OPTIMIZE TABLE spans FINAL")
+    insert(store, call(4, days_ago=5, action=9), call(5, days_ago=5, action=8))
+    assert actions(store) == {9: 2, 8: 2}
+    assert rejects(store) == {"late_action": 1}
+
+
+def test_tables_that_move_to_a_cold_volume_need_one(store: Store) -> None:
+    with pytest.raises(StoreError, match="cold"):
+        retention.keep(store, retention.parse("spans=400d,cold=30d"))
+
+
+@pytest.mark.parametrize(
+    "text", ["spans", "spans=0d", "spans=x", "cascades=3d", "spans=3", "spans=3d,cold=x"]
+)
+def test_what_does_not_say_how_long_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(StoreError, match="spans=400d"):
+        retention.parse(text)
