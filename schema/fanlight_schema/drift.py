@@ -8,6 +8,7 @@ are in the same words. Tables that an exporter made are left out (otel_traces.no
 TTLs, storage settings and comments: they are the operator's.
 """
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ EXPORTERS = (otel_traces.TABLE, f"{otel_traces.TABLE}_trace_id_ts", f"{otel_trac
 APPLY = "run: fanlight schema apply"
 TABLES = """
 SELECT name, replaceOne(engine, 'Replicated', '') AS engine, partition_key, sorting_key, primary_key,
-    if(endsWith(engine, 'View'), replaceAll(create_table_query, currentDatabase() || '.', ''), '') AS made_by
+    if(endsWith(engine, 'View'), create_table_query, '') AS made_by
 FROM system.tables
 WHERE database = currentDatabase()
 """
@@ -61,7 +62,11 @@ def read(store: Store) -> Shape:
     columns: dict[str, dict[str, str]] = {}
     for table, name, kind in store.query(COLUMNS).rows:
         columns.setdefault(table, {})[name] = kind.strip()
-    return Shape({row["name"]: row for row in store.query(TABLES).dicts()}, columns)
+    objects = {row["name"]: row for row in store.query(TABLES).dicts()}
+    # The engine writes the database before each name; "fanlight.action.id" is an attribute all the same.
+    qualified = re.compile(rf"\b{re.escape(store.database)}\.({'|'.join(objects)})\b")
+    bare = {name: row | {"made_by": qualified.sub(r"\1", row["made_by"])} for name, row in objects.items()}
+    return Shape(bare, columns)
 
 
 def compare(found: Shape, wanted: Shape) -> list[Difference]:

@@ -12,11 +12,11 @@ from fanlight_schema.store import Store, StoreError
 DAY_NS = 86_400 * 10**9
 
 
-def call(number: int, days_ago: float, action: int | None = None) -> dict[str, Any]:
+def call(number: int, days_ago: float, action: int | None = None, trace: int | None = None) -> dict[str, Any]:
     start_ns = time.time_ns() - int(days_ago * DAY_NS)
     named = {"fanlight.action.id": f"{action:032x}"} if action else {}
     return otlp_json.row(
-        trace_id=f"{action or number:032x}",
+        trace_id=f"{trace or number:032x}",
         span_id=f"{number:016x}",
         start_ns=start_ns,
         end_ns=start_ns + 10**9,
@@ -58,13 +58,19 @@ def test_figures_of_spans_whose_raw_row_is_not_kept_stay_and_it_is_told(store: S
 
 def test_an_action_that_began_before_what_is_kept_is_not_counted_anew_from_less(store: Store) -> None:
     insert(
-        store, call(1, days_ago=12, action=9), call(2, days_ago=12, action=9), call(3, days_ago=3, action=8)
+        store,
+        call(1, days_ago=12, action=99),  # one that is named, over several traces
+        call(2, days_ago=12, action=99),
+        call(3, days_ago=12, trace=98),  # one that has its trace's id
+        call(4, days_ago=3, action=97),
     )
-    assert retention.keep(store, retention.parse("spans=10d")) == 2
+    assert retention.keep(store, retention.parse("spans=10d")) == 3
     store.command("OPTIMIZE TABLE spans FINAL")
-    insert(store, call(4, days_ago=5, action=9), call(5, days_ago=5, action=8))
-    assert actions(store) == {9: 2, 8: 2}
-    assert rejects(store) == {"late_action": 1}
+    late = [call(5, days_ago=5, action=99), call(6, days_ago=5, trace=98)]
+    insert(store, *late, call(7, days_ago=5, action=97))
+    assert actions(store) == {99: 2, 98: 1, 97: 2}
+    told = store.query("SELECT reason, detail, count FROM ingest_rejects ORDER BY detail").rows
+    assert told == [("late_action", f"action {action:032x}", 1) for action in (98, 99)]
 
 
 def test_tables_that_move_to_a_cold_volume_need_one(store: Store) -> None:

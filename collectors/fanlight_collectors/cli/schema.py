@@ -125,7 +125,8 @@ def status(store: StoreOption = None) -> None:
     if differences := _differences(target):
         for one in differences:
             write_text(f"{one.name}: {one.what}; {one.fix}\n")
-        raise CommandError(f"{len(differences)} tables, views or columns are not as the migrations make them")
+        what = "place is" if len(differences) == 1 else "places are"
+        raise CommandError(f"{len(differences)} {what} not as the migrations have it")
 
 
 def _differences(target: str) -> list[drift.Difference]:
