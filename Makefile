@@ -12,7 +12,7 @@ FRAMEWORKS := frameworks frameworks2
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks lint format bench bench-load constraints clean setup check-python
+.PHONY: help demo test test-all test-sdks lint format bench bench-load bench-scale constraints clean setup check-python
 
 help:  ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ bench: $(VENV)/.dev .venv-peers/.ready  ## cost per call beside other tracers', 
 
 bench-load: $(VENV)/.dev  ## 200 clients for MINUTES (default 1): parts, memory, freshness, answers' time
 	$(BIN)/python tests/bench/load.py --minutes $(or $(MINUTES),1)
+
+bench-scale: $(VENV)/.dev  ## 20 million spans (SPANS) and a tenth: views exact, their time, bytes and CPU a span
+	$(BIN)/python tests/bench/scale.py --spans $(or $(SPANS),20000000)
 
 setup: $(VENV)/.dev $(OLDEST)/.ready $(FRAMEWORKS:%=.venv-%/.ready) $(CLICKHOUSE_DIR)/.ready
 
