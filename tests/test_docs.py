@@ -19,7 +19,7 @@ def blocks(language: str) -> list[str]:
     return [block.partition("\n")[2] for block in fenced if block.partition("\n")[0] == language]
 
 
-@pytest.mark.parametrize("name", ["settings", "tokens"])
+@pytest.mark.parametrize("name", ["settings", "tokens", "endpoints"])
 def test_page_is_what_the_code_declares(name: str) -> None:
     made = subprocess.run(
         [sys.executable, ROOT / f"docs/make_{name}.py"], check=True, capture_output=True, text=True

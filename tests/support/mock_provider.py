@@ -32,6 +32,7 @@ import mock_batches
 import mock_bedrock
 import mock_cohere
 import mock_gemini
+import mock_media
 import mock_ollama
 import mock_openai
 from mock_reply import Json, Reply
@@ -44,6 +45,7 @@ FORMATS: dict[str, Callable[[Json, str], Reply]] = {
         mock_anthropic,
         mock_cohere,
         mock_gemini,
+        mock_media,
         mock_ollama,
         mock_openai,
     )

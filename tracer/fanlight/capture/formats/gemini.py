@@ -135,5 +135,6 @@ ENDPOINTS = (
     ),
     endpoint("embeddings", "/{model:embed}:predict", PREDICT, "instances", streams=False, inputs="instances"),
     endpoint("image_generation", "/{model:imagen}:predict", PREDICT, "instances", streams=False),
+    endpoint("video_generation", "/{model}:predictLongRunning", PREDICT, "instances", streams=False),
     endpoint("chat", "/interactions", INTERACTIONS, "model", "agent", also=("input",)),
 )

@@ -190,9 +190,9 @@ ENDPOINTS = (
     endpoint(
         "embeddings", "/contextualizedembeddings", EMBEDDINGS, "inputs", also=("model",), inputs="inputs"
     ),
-    # Mistral (docs.mistral.ai/api), vLLM ("Classification API")
+    # Mistral (docs.mistral.ai/api), vLLM ("Classification API") and Cohere
     endpoint("classification", "/classifications", CHAT, "input", also=("model",), inputs="input"),
-    endpoint("classification", "/classify", CHAT, "input", also=("model",), inputs="input"),
+    endpoint("classification", "/classify", CHAT, "input", "inputs", also=("model",), inputs="input"),
     # NVIDIA (docs.nvidia.com/nim/nemo-retriever/text-reranking)
     endpoint("rerank", "/ranking", CHAT, "passages", also=("query", "model"), inputs="passages"),
     # Databricks (docs.databricks.com, "Query foundation models")
