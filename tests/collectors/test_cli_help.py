@@ -25,6 +25,7 @@ COMMANDS = [
     "rates calibrate",
     "rates import",
     "rates export",
+    "rates add-model",
 ]
 NOT_YET = ["page", "plan", "scrape", "doctor"]
 

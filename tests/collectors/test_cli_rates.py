@@ -1,12 +1,16 @@
 """`fanlight rates` as a user types it: from serving points to the figures of a store."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 import serving_points
 from fanlight_cli import run_cli
+from otlp_requests import key_values, to_json
 from serving_points import Truth
 
 ASKED = "meta-llama/Llama-3.1-8B-Instruct"
@@ -95,3 +99,80 @@ def test_points_in_no_known_form_are_one_line(tmp_path: Path) -> None:
     done = run_cli("rates", "calibrate", "points.csv", folder=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "silicon_ttft_ms" in done.stderr
+
+
+LLAMA_8B = {
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 14336,
+    "vocab_size": 128256,
+}
+
+
+def one_call_of(model: str) -> str:
+    """OTLP/JSON of one chat call with 100 tokens in and 20 out."""
+    attributes = {
+        "fanlight.role": "call",
+        "fanlight.wire": True,
+        "fanlight.requests": 1,
+        "fanlight.request.outcome": "answered",
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": model,
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.output_tokens": 20,
+    }
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    scope.scope.name = "fanlight"
+    span = scope.spans.add(
+        trace_id=b"t" * 16,
+        span_id=b"s" * 8,
+        name=f"chat {model}",
+        kind=Span.SPAN_KIND_CLIENT,
+        start_time_unix_nano=1_795_400_000 * 10**9,
+        end_time_unix_nano=1_795_400_001 * 10**9,
+    )
+    span.attributes.extend(key_values(attributes))
+    return json.dumps(to_json(request))
+
+
+def priced(folder: Path) -> tuple[float | None, str]:
+    sql = "SELECT gpu_seconds, gpu_method FROM actions"
+    done = run_cli("sql", sql, "--format", "json", "--store", "data", folder=folder)
+    (found,) = json.loads(done.stdout)
+    return found["gpu_seconds"], found["gpu_method"]
+
+
+def test_an_unknown_model_is_priced_once_its_config_is_added(tmp_path: Path) -> None:
+    """The same call before and after: nothing that is stored of it changes."""
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA_8B))
+    (tmp_path / "spans.json").write_text(one_call_of("acme/own-8b"))
+    assert run_cli("import", "spans.json", "--store", "data", folder=tmp_path).returncode == 0
+    assert priced(tmp_path) == (None, "unknown")
+    added = run_cli(
+        "rates", "add-model", "config.json", "--name", "own-8b", "--store", "data", folder=tmp_path
+    )
+    assert (added.returncode, added.stderr) == (0, "")
+    assert "own-8b: 8.0 billion parameters, 8.0 active, bf16" in added.stdout
+    seconds, method = priced(tmp_path)
+    assert seconds is not None
+    assert seconds > 0
+    assert method.startswith("modelled")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"hidden_size": 4096}', "config.json has no num_hidden_layers or n_layer"),
+        ("[]", "holds no JSON object"),
+        ("<html>", "cannot be read as JSON"),
+    ],
+)
+def test_a_config_that_is_none_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    done = run_cli("rates", "add-model", "config.json", "--name", "m", "--store", "data", folder=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert said in done.stderr
+    assert not (tmp_path / "data").exists()

@@ -98,6 +98,7 @@ _add(rates_app, rates.show)
 _add(rates_app, rates.calibrate)
 _add(rates_app, rates.import_cards, "import")
 _add(rates_app, rates.export)
+_add(rates_app, rates.add_model, "add-model")
 
 
 def _show_version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields
@@ -15,6 +16,9 @@ from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.output import Cells, busy, show_cells, show_rows, terminal, write_csv, write_text
 from fanlight_collectors.cli.target import UP_SCHEMES, StoreOption, find_target, open_reader, read_rows
 from fanlight_schema import migrate
+from fanlight_schema.gpu import catalogue, seeds
+from fanlight_schema.gpu.catalogue import REFERENCE_GPU
+from fanlight_schema.gpu.config_json import IncompleteConfig, model_of
 from fanlight_schema.gpu.seeds import RateCard, columns
 from fanlight_schema.store import open_store
 
@@ -27,6 +31,9 @@ NAMES = [field.name for field in fields(RateCard)]
 SHOWN = "model, hardware, profile, gpus, method, low_factor, high_factor, valid_from, source"
 CARDS = "SELECT {} FROM gpu_rate_cards FINAL WHERE {} ORDER BY model, hardware, profile, valid_from"
 TEXTS = ("model", "hardware", "profile", "precision", "method", "source")
+OPERATOR_PRIORITY = 800  # before what fanlight ships
+FETCH_TIMEOUT_S = 20.0
+LARGEST_CONFIG = 4 << 20  # bytes; the largest that makers publish are some 100 KB
 METHODS = ("measured", "calibrated", "modelled", "price_implied")
 
 FileArgument = Annotated[
@@ -79,16 +86,8 @@ def import_cards(
       fanlight rates import cards.csv --store clickhouse://default:secret@localhost
     """
     cards = read_cards(file)
-    target = find_target(store, for_writing=True)
-    if target.startswith(UP_SCHEMES):
-        raise unusable(
-            f"rate cards are written by the program that holds the store: stop the up at {target}, "
-            "run this with --store and its folder, and start it again"
-        )
-    with closing(open_store(target)) as opened:
-        migrate.apply(opened)
-        opened.insert("gpu_rate_cards", {**columns(cards), "valid_from": [_seconds(valid_from)] * len(cards)})
-    write_text(f"{opened.url}: {len(cards)} rate {'card' if len(cards) == 1 else 'cards'} written\n")
+    url = _write(store, cards, _seconds(valid_from))
+    write_text(f"{url}: {len(cards)} rate {'card' if len(cards) == 1 else 'cards'} written\n")
 
 
 def calibrate(
@@ -146,6 +145,97 @@ def calibrate(
     if out is not None:
         out.write_text(cards_csv(written), encoding="utf-8")
         console.print(f"{len(written)} rate cards in {out}; write them with: fanlight rates import {out}")
+
+
+def add_model(
+    config: Annotated[
+        str,
+        typer.Argument(metavar="FILE|URL", help="A config.json of Hugging Face.", show_default=False),
+    ],
+    name: Annotated[str, typer.Option("--name", help="What the model is to be called.", show_default=False)],
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            "--pattern",
+            metavar="RE2",
+            help="Finds its spellings in the names that calls carry (default: names that end in it).",
+            show_default=False,
+        ),
+    ] = None,
+    hardware: Annotated[
+        str, typer.Option("--hardware", help="The GPU that serves it, as in `fanlight rates show`.")
+    ] = REFERENCE_GPU,
+    store: StoreOption = None,
+) -> None:
+    """Give a model that fanlight does not know rate cards, from its architecture: method `modelled`.
+
+    Its size is counted from the config's shapes. The figures of calls made already change at once.
+
+    Examples:
+      fanlight rates add-model ./config.json --name my-model-7b
+      fanlight rates add-model https://huggingface.co/ORG/MODEL/raw/main/config.json --name MODEL
+    """
+    if hardware not in catalogue.hardware():
+        raise unusable(f"--hardware is none of {', '.join(catalogue.hardware())}: {hardware!r}")
+    try:
+        model = model_of(read_config(config), name, f"config.json at {config}", pattern)
+    except IncompleteConfig as error:
+        raise CommandError(f"{config}: {error}") from error
+    gpu = catalogue.hardware()[hardware]
+    cards = [seeds.modelled_card(model, one) for one in catalogue.hardware().values()]
+    place = seeds.placement(model, gpu, model.source, OPERATOR_PRIORITY)
+    _write(store, cards, 0, [place])
+    write_text(
+        f"{model.name}: {model.parameters / 1e9:.1f} billion parameters, "
+        f"{model.active_parameters / 1e9:.1f} active, {model.precision}; "
+        f"calls of {model.pattern} are priced on {place.profile} of {hardware}\n"
+    )
+
+
+def read_config(place: str) -> dict[str, object]:
+    """The JSON object of a file or URL; CommandError says what it is instead."""
+    try:
+        text = _fetch(place) if place.startswith(("http://", "https://")) else Path(place).read_text("utf-8")
+        found = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{place} cannot be read as JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CommandError(f"{place} is no config.json: it holds no JSON object")
+    return found
+
+
+def _fetch(url: str) -> str:
+    import httpx
+
+    try:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=FETCH_TIMEOUT_S) as answer:
+            answer.raise_for_status()
+            body = b""
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > LARGEST_CONFIG:
+                    raise CommandError(f"{url} is larger than {LARGEST_CONFIG >> 20} MiB: no config.json")
+    except httpx.HTTPError as error:
+        raise CommandError(f"{url} cannot be fetched: {error}") from error
+    return body.decode("utf-8")
+
+
+def _write(
+    store: str | None, cards: Sequence[RateCard], valid_from: int, places: Sequence[seeds.Placement] = ()
+) -> str:
+    """Writes cards and placements; the store's URL as it may be shown."""
+    target = find_target(store, for_writing=True)
+    if target.startswith(UP_SCHEMES):
+        raise unusable(
+            f"rate cards are written by the program that holds the store: stop the up at {target}, "
+            "run this with --store and its folder, and start it again"
+        )
+    with closing(open_store(target)) as opened:
+        migrate.apply(opened)
+        opened.insert("gpu_rate_cards", {**columns(list(cards)), "valid_from": [valid_from] * len(cards)})
+        if places:
+            opened.insert("placements", columns(list(places)))
+        return opened.url
 
 
 def show_reading(console: Console, read: "Reading") -> None:

@@ -74,14 +74,14 @@ class Placement:
 
 def rate_cards() -> list[RateCard]:
     """One card for each model on each GPU, on as many GPUs as it needs there, in its released precision."""
-    return [_card(model, gpu) for model in models().values() for gpu in hardware().values()]
+    return [modelled_card(model, gpu) for model in models().values() for gpu in hardware().values()]
 
 
 def placements(source: str = SOURCE) -> list[Placement]:
     """Where calls go by default."""
     gpu = hardware()[REFERENCE_GPU]
     elsewhere = Placement(NO_GPU_PRIORITY, NO_GPU_HOSTS, "", "", "", "", BATCH_LOW, BATCH_HIGH, source)
-    return [elsewhere, *(_placement(model, gpu, source) for model in models().values())]
+    return [elsewhere, *(placement(model, gpu, source, SHIPPED_PRIORITY) for model in models().values())]
 
 
 def write(store: Store) -> bool:
@@ -106,7 +106,8 @@ def profile_name(gpus: int, precision: str) -> str:
     return f"tp{gpus}-{precision}"
 
 
-def _card(model: Model, gpu: Hardware) -> RateCard:
+def modelled_card(model: Model, gpu: Hardware) -> RateCard:
+    """The card of a model on as many of a GPU as it needs there, in its released precision."""
     gpus = replica_gpus(model, gpu, model.precision)
     found = rates(model, gpu, gpus, model.precision)
     return RateCard(
@@ -135,10 +136,11 @@ def _card(model: Model, gpu: Hardware) -> RateCard:
     )
 
 
-def _placement(model: Model, gpu: Hardware, source: str) -> Placement:
+def placement(model: Model, gpu: Hardware, source: str, priority: int) -> Placement:
+    """Calls to the model go to that GPU, on as many as it needs, in the shipped range of batches."""
     gpus = replica_gpus(model, gpu, model.precision)
     return Placement(
-        priority=SHIPPED_PRIORITY,
+        priority=priority,
         host_pattern="",
         model_pattern=model.pattern,
         model=model.name,

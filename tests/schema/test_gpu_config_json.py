@@ -1,0 +1,196 @@
+"""Catalogue rows from config.json, against what the makers say of their models' sizes."""
+
+from typing import Any
+
+import pytest
+
+from fanlight_schema.gpu import catalogue
+from fanlight_schema.gpu.config_json import IncompleteConfig, model_of
+
+# The numbers of each model's config.json on Hugging Face; only those that are read.
+LLAMA_8B = {
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 14336,
+    "vocab_size": 128256,
+    "tie_word_embeddings": False,
+}
+QWEN3_30B = {
+    "hidden_size": 2048,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 4,
+    "head_dim": 128,
+    "intermediate_size": 6144,
+    "moe_intermediate_size": 768,
+    "num_experts": 128,
+    "num_experts_per_tok": 8,
+    "decoder_sparse_step": 1,
+    "mlp_only_layers": [],
+    "vocab_size": 151936,
+}
+DEEPSEEK_V3 = {
+    "hidden_size": 7168,
+    "num_hidden_layers": 61,
+    "num_attention_heads": 128,
+    "num_key_value_heads": 128,
+    "intermediate_size": 18432,
+    "moe_intermediate_size": 2048,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 8,
+    "first_k_dense_replace": 3,
+    "moe_layer_freq": 1,
+    "kv_lora_rank": 512,
+    "q_lora_rank": 1536,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "vocab_size": 129280,
+    "quantization_config": {"quant_method": "fp8", "fmt": "e4m3"},
+}
+GPT_OSS_120B = {
+    "hidden_size": 2880,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "head_dim": 64,
+    "intermediate_size": 2880,
+    "num_local_experts": 128,
+    "experts_per_token": 4,
+    "layer_types": ["sliding_attention", "full_attention"] * 18,
+    "sliding_window": 128,
+    "vocab_size": 201088,
+    "quantization_config": {"quant_method": "mxfp4"},
+}
+MIXTRAL = {
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 14336,
+    "num_local_experts": 8,
+    "num_experts_per_tok": 2,
+    "sliding_window": None,
+    "vocab_size": 32000,
+}
+QWEN35_397B = {
+    "text_config": {
+        "hidden_size": 4096,
+        "num_hidden_layers": 60,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 2,
+        "head_dim": 256,
+        "attn_output_gate": True,
+        "full_attention_interval": 4,
+        "linear_key_head_dim": 128,
+        "linear_num_key_heads": 16,
+        "linear_num_value_heads": 64,
+        "linear_value_head_dim": 128,
+        "moe_intermediate_size": 1024,
+        "shared_expert_intermediate_size": 1024,
+        "num_experts": 512,
+        "num_experts_per_tok": 10,
+        "mlp_only_layers": [],
+        "vocab_size": 248320,
+    }
+}
+BLOOM = {
+    "n_layer": 70,
+    "n_head": 112,
+    "hidden_size": 14336,
+    "vocab_size": 250880,
+    "tie_word_embeddings": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "billions", "active"),
+    [
+        ("Llama-3.1-8B", LLAMA_8B, 8.03, 8.03),
+        ("Qwen3-30B-A3B", QWEN3_30B, 30.5, 3.3),
+        ("DeepSeek-V3", DEEPSEEK_V3, 671, 37),
+        ("gpt-oss-120b", GPT_OSS_120B, 116.8, 5.1),
+        ("Mixtral-8x7B", MIXTRAL, 46.7, 12.9),
+        ("Qwen3.5-397B-A17B", QWEN35_397B, 397, 17),
+        ("BLOOM-176B", BLOOM, 176.2, 176.2),
+    ],
+)
+def test_sizes_are_those_that_the_maker_gives(
+    name: str, config: dict[str, Any], billions: float, active: float
+) -> None:
+    """Makers round, and some leave the embeddings out of what is active."""
+    found = model_of(config, name, "test")
+    assert found.parameters / 1e9 == pytest.approx(billions, rel=0.01)
+    assert found.active_parameters / 1e9 == pytest.approx(active, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("Llama-3.1-8B", LLAMA_8B),
+        ("Qwen3-30B-A3B", QWEN3_30B),
+        ("DeepSeek-V3", DEEPSEEK_V3),
+        ("gpt-oss-120b", GPT_OSS_120B),
+        ("Mixtral-8x7B", MIXTRAL),
+        ("Qwen3.5-397B-A17B", QWEN35_397B),
+        ("BLOOM-176B", BLOOM),
+    ],
+)
+def test_shapes_are_those_of_the_shipped_catalogue(name: str, config: dict[str, Any]) -> None:
+    found, shipped = model_of(config, name, "test"), catalogue.models()[name]
+    for field in (
+        "layers",
+        "full_attention_layers",
+        "hidden",
+        "heads",
+        "qk_head_dim",
+        "v_head_dim",
+        "kv_values_per_layer",
+        "experts",
+        "experts_per_token",
+    ):
+        assert getattr(found, field) == getattr(shipped, field), field
+
+
+@pytest.mark.parametrize(
+    ("quantization", "precision"),
+    [
+        (None, "bf16"),
+        ({"quant_method": "fp8"}, "fp8"),
+        ({"quant_method": "mxfp4"}, "fp4"),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "fp4"),
+        ({"quant_method": "awq", "bits": 4}, "int4"),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 4}}},
+            },
+            "int4",
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float"}}},
+            },
+            "fp8",
+        ),
+    ],
+)
+def test_the_number_format_of_the_release(quantization: object, precision: str) -> None:
+    assert model_of({**LLAMA_8B, "quantization_config": quantization}, "m", "test").precision == precision
+
+
+@pytest.mark.parametrize("missing", ["hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"])
+def test_what_is_missing_is_named(missing: str) -> None:
+    config = {key: value for key, value in LLAMA_8B.items() if key != missing}
+    with pytest.raises(IncompleteConfig, match=missing):
+        model_of(config, "m", "test")
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "many", None, True, 1e300])
+def test_a_number_that_is_none_is_missing(wrong: object) -> None:
+    with pytest.raises(IncompleteConfig, match="hidden_size"):
+        model_of({**LLAMA_8B, "hidden_size": wrong}, "m", "test")
