@@ -45,9 +45,9 @@ from fanlight.patches import (
     frameworks,
 )
 from fanlight.patches._call import end_open_calls
-from fanlight.patches._hooks import Hook, SignalHook
+from fanlight.patches._hooks import Hook, SignalHook, remove_all
 from fanlight.patches._imports import ImportWatch
-from fanlight.patches._one_client import unwrap_all, wrap_one
+from fanlight.patches._one_client import forget_wrapped, wrap_one
 
 __all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
 
@@ -91,9 +91,8 @@ def uninstall_all() -> None:
         if _watch is not None:
             _watch.remove()
             _watch = None
-        while _hooks:
-            _hooks.pop().remove()
-        unwrap_all()
+        remove_all([*_hooks, *forget_wrapped()])
+        _hooks.clear()
     _background.forget_all()
 
 

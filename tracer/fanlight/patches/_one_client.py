@@ -55,13 +55,13 @@ def wrap_one(client: Any) -> None:
         wrap_one(http_client)
 
 
-def unwrap_all() -> None:
-    """Restore every client that was wrapped."""
+def forget_wrapped() -> list[Hook]:
+    """The hooks of every client that was wrapped, to be removed."""
+    hooks = _sessions.forget_shared()
     for client in list(_wrapped):
-        for hook in vars(client).pop(_HOOKS, ()):
-            hook.remove()
+        hooks += vars(client).pop(_HOOKS, ())
     _wrapped.clear()
-    _sessions.unwatch_shared()
+    return hooks
 
 
 def _keep(client: Any, hooks: list[Hook]) -> None:

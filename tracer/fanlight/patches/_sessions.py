@@ -52,7 +52,7 @@ def watch_client(client: Any) -> list[Hook]:
     sending = next(method for owner, method in _SENDING.items() if owner in names)
     hooks = [watch_within(client, sending)]
     if sending == _botocore.CALL:
-        hooks.insert(0, _botocore.watch_calls(client))
+        hooks.append(_botocore.watch_calls(client))
     return hooks
 
 
@@ -70,12 +70,11 @@ def http_clients(client: Any) -> list[Any]:
     return []
 
 
-def unwatch_shared() -> None:
-    """Restore what wrapped clients share with others."""
-    while _shared:
-        _, hooks = _shared.popitem()
-        for hook in hooks:
-            hook.remove()
+def forget_shared() -> list[Hook]:
+    """The hooks in what wrapped clients share with others."""
+    hooks = [hook for found in _shared.values() for hook in found]
+    _shared.clear()
+    return hooks
 
 
 @contextlib.contextmanager
