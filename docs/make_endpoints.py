@@ -27,7 +27,7 @@ counts, its tokens are unknown.
 
 NONE_HEAD = """
 On a websocket (`websockets` or aiohttp's own) `/responses` and `/realtime` are known; each `response.create`,
-and each response that the server begins, is one request.
+and each response that the server begins, is one request; so is each turn of the model in Gemini's Live API.
 
 ## No requests
 
@@ -75,7 +75,7 @@ NO_REQUESTS: tuple[tuple[str, str, dict[str, object], str], ...] = (
     ("POST", "/api/pull", {"model": "m"}, "fetches a model (Ollama)"),
 )
 BY_EYE = """
-Not known, though a model works for them: Gemini's Live API, Deepgram, fal, Stability, Black Forest Labs and
+Not known, though a model works for them: Deepgram, fal, Stability, Black Forest Labs and
 Luma, whose paths and bodies tell nothing that others' do not; agents that run at their provider (Bedrock
 Agents, OpenAI's ChatKit), since one request there stands for an unknown number.
 """

@@ -31,6 +31,9 @@ _ids = itertools.count(1)
 
 async def _serve(connection: Any) -> None:
     path = connection.request.path
+    if path.partition("?")[0].endswith("BidiGenerateContent"):
+        await _live(connection)
+        return
     realtime = path.partition("?")[0].endswith("/realtime")
     running: set[asyncio.Task[None]] = set()
     if realtime:
@@ -84,6 +87,43 @@ async def _realtime(connection: Any, event: Json) -> None:
     ]
     numbered = [{"event_id": f"e{number}", **e} for number, e in enumerate(events)]
     await _send(connection, numbered, asked.get("metadata") or {}, given, output)
+
+
+async def _live(connection: Any) -> None:
+    """Gemini's Live API: a turn for each message that wants one; a prompt can ask for a tool or for sound."""
+    async for message in connection:
+        asked = json.loads(message)
+        if "setup" in asked:
+            await connection.send(json.dumps({"setupComplete": {}}))
+            continue
+        said = json.dumps(asked)
+        if "realtime_input" in asked and "end" not in said:
+            continue
+        turn = asked.get("client_content", {})
+        if "client_content" in asked and not (turn.get("turnComplete") or turn.get("turn_complete")):
+            continue
+        await _live_turn(connection, said)
+
+
+async def _live_turn(connection: Any, said: str) -> None:
+    output, given, thoughts = mock_openai.OUTPUT_TOKENS, 11, 5
+    truth = {"input_tokens": given, "output_tokens": output + thoughts, "sent": 0}
+    _truth.append(truth)
+    sound = {"inlineData": {"mimeType": "audio/pcm", "data": "AAAA"}}
+    for _ in range(output):
+        if "hang" in said and truth["sent"] == 3:
+            await connection.wait_closed()
+            return
+        part = sound if "sound" in said else {"text": "word "}
+        await connection.send(json.dumps({"serverContent": {"modelTurn": {"parts": [part]}}}))
+        truth["sent"] += "text" in part
+    counts = {"promptTokenCount": given, "responseTokenCount": output, "thoughtsTokenCount": thoughts}
+    end: Json = {"usageMetadata": {**counts, "totalTokenCount": given + output + thoughts}}
+    if "tool_response" not in said and "call" in said:
+        end["toolCall"] = {"functionCalls": [{"name": "f", "args": {}, "id": "1"}]}
+    else:
+        end["serverContent"] = {"turnComplete": True}
+    await connection.send(json.dumps(end))
 
 
 async def _send(connection: Any, events: list[Json], meets: Json, given: int, output: int) -> None:

@@ -136,6 +136,16 @@ GEMINI_INTERACTIONS = TokenRule(
     remark="As Gemini.",
     source="https://ai.google.dev/api/interactions-api",
 )
+GEMINI_LIVE = TokenRule(
+    "Gemini, live",
+    "usageMetadata",
+    input=(("promptTokenCount",), ("toolUsePromptTokenCount",)),
+    output=(("responseTokenCount",), ("thoughtsTokenCount",)),
+    cache_read=("cachedContentTokenCount",),
+    reasoning=("thoughtsTokenCount",),
+    remark="As Gemini. The input of a turn is the whole session so far.",
+    source="https://ai.google.dev/api/live",
+)
 BEDROCK = TokenRule(
     "Bedrock Converse, Nova, and the metrics of streams",
     "usage, amazon-bedrock-invocationMetrics",
@@ -244,6 +254,7 @@ RULES = (
     ANTHROPIC,
     GEMINI,
     GEMINI_INTERACTIONS,
+    GEMINI_LIVE,
     BEDROCK,
     BEDROCK_HEADERS,
     TITAN,

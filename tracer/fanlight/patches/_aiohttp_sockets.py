@@ -16,7 +16,8 @@ from weakref import WeakKeyDictionary
 from fanlight._guard import guarded
 from fanlight.patches._call import Request
 from fanlight.patches._hooks import Hook
-from fanlight.patches._socket_calls import SocketCalls, as_bytes, calls_at
+from fanlight.patches._live_calls import calls_at
+from fanlight.patches._socket_calls import SocketCalls, as_bytes
 
 MODULES = ("aiohttp.client_ws",)
 _TEXT, _BINARY = 1, 2  # RFC 6455, 5.2; as WSMsgType has them

@@ -20,19 +20,12 @@ from fanlight.capture.socket_events import (
     kind_of,
     read_create,
     read_event,
-    socket_endpoint,
 )
 from fanlight.capture.wire_format import Endpoint
 from fanlight.patches._call import Call, Request, clock_ns
 
-_SWITCHED = 101  # the status of the request that became this websocket (RFC 6455, 4.2.2)
-_STREAM = "text/event-stream"  # events are given to the reader as such a stream
-
-
-def calls_at(target: str, host: str, port: int | None) -> SocketCalls | None:
-    """What a connection to this path and query is doing; None where it leads to no model."""
-    endpoint = socket_endpoint(target)
-    return None if endpoint is None else SocketCalls(endpoint, host, port, target)
+SWITCHED = 101  # the status of the request that became this websocket (RFC 6455, 4.2.2)
+STREAM = "text/event-stream"  # events are given to the reader as such a stream
 
 
 def as_bytes(message: str | bytes | bytearray | memoryview) -> bytes:
@@ -133,7 +126,7 @@ class SocketCalls:
             return
         request = opened.request
         if request.status is None:
-            request.headers_came(_SWITCHED, _STREAM, None)
+            request.headers_came(SWITCHED, STREAM, None)
         if kind in AUDIO:  # no text to be counted
             request.first_content_ns = request.first_content_ns or now_ns
             request.last_byte_ns = now_ns
@@ -191,5 +184,5 @@ class SocketCalls:
 
     def _refused(self, opened: _Open, event: Event) -> _Open:
         if event.status is not None and opened.request.status is None:
-            opened.request.headers_came(event.status, _STREAM, None)
+            opened.request.headers_came(event.status, STREAM, None)
         return opened

@@ -14,7 +14,8 @@ from fanlight._propagation import additions
 from fanlight._runtime import runtime
 from fanlight.patches._call import Request
 from fanlight.patches._hooks import Hook
-from fanlight.patches._socket_calls import SocketCalls, as_bytes, calls_at
+from fanlight.patches._live_calls import calls_at
+from fanlight.patches._socket_calls import SocketCalls, as_bytes
 
 MODULES = ("websockets.client", "websockets.sync.client", "websockets.asyncio.client")
 _DEFAULT_PORTS = {True: 443, False: 80}
