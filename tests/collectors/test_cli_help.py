@@ -17,6 +17,7 @@ COMMANDS = [
     "trace",
     "sql",
     "import",
+    "doctor",
     "schema apply",
     "schema status",
     "schema sql",
@@ -27,7 +28,7 @@ COMMANDS = [
     "rates export",
     "rates add-model",
 ]
-NOT_YET = ["page", "plan", "scrape", "doctor"]
+NOT_YET = ["page", "plan", "scrape"]
 
 
 def test_help_lists_every_command_that_works_and_none_that_does_not(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def _without_collector(arguments: list[str], missing: list[str]) -> int:
     if arguments in (["--help"], ["-h"]):
         sys.stdout.write(
             "Only fanlight's tracer is installed here: `import fanlight` in a program works.\n"
-            f"The commands (up, demo, run, stats, trace, sql, import, schema) come with: {install}\n"
+            "The commands (up, demo, run, stats, trace, sql, import, schema, rates, doctor) come with: "
+            f"{install}\n"
         )
         return 0
     sys.stderr.write(f"fanlight: this command needs {', '.join(missing)}; install it with: {install}\n")

@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from fanlight_collectors.cli import rates, schema
 from fanlight_collectors.cli.caret import shorten
 from fanlight_collectors.cli.demo import demo
+from fanlight_collectors.cli.doctor import doctor
 from fanlight_collectors.cli.errors import FAILED, UNUSABLE, CommandError, debug_wanted, show_unexpected
 from fanlight_collectors.cli.import_files import import_
 from fanlight_collectors.cli.prose import help_text
@@ -88,6 +89,7 @@ _add(app, stats)
 _add(app, trace)
 _add(app, sql)
 _add(app, import_, "import")
+_add(app, doctor)
 app.add_typer(schema_app)
 _add(schema_app, schema.apply)
 _add(schema_app, schema.status)

@@ -11,6 +11,7 @@ from fanlight_collectors.cli.figures import counted
 from fanlight_collectors.cli.output import Cells, progress_bar, show_cells, terminal, write_text
 from fanlight_collectors.cli.target import UP_SCHEMES, StoreOption, find_target, read_rows, require_folder
 from fanlight_collectors.cli.through_up import open_up
+from fanlight_collectors.doctor.findings import Finding
 from fanlight_schema import backfill, drift, migrate, otel_traces, retention
 from fanlight_schema.store import QueryError, Store, StoreError, open_store
 from fanlight_schema.store.urls import parse_url
@@ -127,6 +128,16 @@ def status(store: StoreOption = None) -> None:
             write_text(f"{one.name}: {one.what}; {one.fix}\n")
         what = "place is" if len(differences) == 1 else "places are"
         raise CommandError(f"{len(differences)} {what} not as the migrations have it")
+
+
+def behind(target: str) -> Finding | None:
+    """What `doctor` tells where the store's tables are not this fanlight's; None where they are."""
+    states = _states(target)
+    if not (number := _behind(states)):
+        return None
+    return Finding(
+        "wrong", f"{_count(number)} of the store are not as this fanlight has them", _fix(target, states)
+    )
 
 
 def _differences(target: str) -> list[drift.Difference]:

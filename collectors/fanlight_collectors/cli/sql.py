@@ -30,6 +30,8 @@ VIEWS = (
     "fanout_hourly",
     "gpu_demand_by_user",
     "gpu_demand_hourly",
+    "rejects_by_reason",
+    "unknown_attributes",
 )
 VIEW = re.compile(r".*CREATE OR REPLACE VIEW (?P<name>\w+)\b.*COMMENT '(?P<comment>[^']*)';?", re.DOTALL)
 MACHINE_FORMATS = {"csv": "CSVWithNames", "tsv": "TSVWithNames"}

@@ -1,8 +1,9 @@
-"""What other tracers call the things that fanlight counts: two tables, read once.
+"""What other tracers call the things that fanlight counts: three tables, read once.
 
 `attributes.csv` maps an attribute name to the column of `spans` that it fills; where a span has several of
 them, the smallest priority counts. `roles.csv` maps the value of the attribute that says what a span is
 (operation name, span kind, observation type) to a role. Each row has the dialect, its version and its source.
+`left_out.csv` names what no column is for, with the reason.
 """
 
 import csv
@@ -32,6 +33,20 @@ class Role:
     value: str
     role: str
     dialect: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Attribute names (a regular expression of RE2) that fill no column on purpose."""
+
+    pattern: str
+    why: str
+
+
+@cache
+def left_out() -> tuple[LeftOut, ...]:
+    """What is known and not taken."""
+    return tuple(LeftOut(row["pattern"], row["why"]) for row in _rows("left_out.csv"))
 
 
 @cache
