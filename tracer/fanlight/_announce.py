@@ -12,19 +12,14 @@ from typing import Final
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import AttributeValue
 
-from fanlight._otlp import encode_open_span
-from fanlight._runtime import runtime
-from fanlight._spans import LiveSpan, stamp_action
+from fanlight._otlp import encode_open_span, encode_said
+from fanlight._runtime import Sink, runtime
+from fanlight._spans import LiveSpan
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import CONTENT
 
 PROCESS_DIED: Final = "process_died"
 NOTHING_MORE: Final[Mapping[str, AttributeValue]] = {}
-
-
-def announcing() -> bool:
-    """Whether anybody listens."""
-    return runtime.sink is not None and runtime.sink.spools
 
 
 def announce(span: LiveSpan, known: Mapping[str, AttributeValue] = NOTHING_MORE, below: bytes = b"") -> None:
@@ -35,19 +30,24 @@ def announce(span: LiveSpan, known: Mapping[str, AttributeValue] = NOTHING_MORE,
     sink = runtime.sink
     if sink is None or span.inert or span.ended:
         return
+    announce_told(sink, span, as_died(span, known) + below)
+
+
+def announce_told(sink: Sink, span: LiveSpan, told: bytes) -> None:
+    """The same for an open span that is encoded already."""
     above = span.parent_context.get(_SPAN_KEY)  # trace.get_current_span takes five times as long
     if type(above) is LiveSpan and not above.announced and above.generation == runtime.fork_generation:
         announce(above)
     span.announced = True
-    sink.announce(span, as_died(span, known) + below)
+    sink.announce(span, told)
 
 
 def as_died(span: LiveSpan, known: Mapping[str, AttributeValue] = NOTHING_MORE) -> bytes:
     """A span as it is told of a process that died: an error, and no invented end."""
-    attributes = {name: value for name, value in {**span.attributes, **known}.items() if name not in CONTENT}
-    stamp_action(span, attributes)
-    attributes[names.ERROR_TYPE] = PROCESS_DIED
-    return encode_open_span(span, attributes)
+    own = {**span.own, **known, names.ERROR_TYPE: PROCESS_DIED}
+    if not CONTENT.isdisjoint(own):
+        own = {name: value for name, value in own.items() if name not in CONTENT}
+    return encode_open_span(span, encode_said(span, own))
 
 
 def forget(span: LiveSpan) -> None:

@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from opentelemetry import baggage, trace
-from opentelemetry.context import Context, create_key, get_current, set_value
+from opentelemetry.context import Context, create_key, set_value
+from opentelemetry.trace.propagation import _SPAN_KEY
+from opentelemetry.util.types import AttributeValue
 
+from fanlight._context import get_current
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import ActionSource, Origin, Workload
 
@@ -31,6 +34,7 @@ class Action:
     __slots__ = (
         "__weakref__",
         "dropped",
+        "encoded",
         "id",
         "name",
         "origin",
@@ -65,6 +69,21 @@ class Action:
         self.parent_id = parent_id
         self.remote = remote
         self.dropped = 0  # spans of it that this process had no place for
+        self.encoded: tuple[tuple[object, ...], bytes] | None = None  # the encoder's: of what, and how
+
+    def attributes(self) -> dict[str, AttributeValue]:
+        """What its spans say of it, as it is now: name, user and session may become known late."""
+        said: dict[str, AttributeValue | None] = {
+            names.ACTION_ID: self.id,
+            names.ACTION_ORIGIN: self.origin,
+            names.ACTION_SOURCE: self.source,
+            names.WORKLOAD: self.workload,
+            names.ACTION_NAME: self.name,
+            names.USER_ID: self.user,
+            names.SESSION_ID: self.session,
+            names.DROPPED_SPANS: self.dropped or None,
+        }
+        return {name: value for name, value in said.items() if value is not None}
 
 
 class Beginning(Protocol):
@@ -100,14 +119,18 @@ class Cascade:
     def action_id(self) -> str:
         return self.action.id
 
+    def attributes(self) -> dict[str, AttributeValue]:
+        """What every span here says of its place."""
+        return {**self.action.attributes(), names.HOP: self.hop}
+
     def below_step(self, step: str) -> Cascade:
         return Cascade(self.action, self.hop + 1, step)
 
 
 def cascade_in(context: Context) -> Cascade | None:
     """The cascade that a context belongs to: fanlight's own, else one that came in as baggage, else None."""
-    found = own_cascade(context)
-    if found is not None:
+    found = context.get(_KEY)
+    if isinstance(found, Cascade):
         return found if found.entry is None else found.entry.place
     if baggage.get_baggage(names.ACTION_ID, context) is None:
         return None
@@ -138,6 +161,14 @@ def current_cascade() -> Cascade | None:
 
 def with_cascade(cascade: Cascade, context: Context | None = None) -> Context:
     return set_value(_KEY, cascade, context)
+
+
+def with_span(span: trace.Span, cascade: Cascade, context: Context) -> Context:
+    """A context in which a span and a place are the current ones."""
+    values: dict[str, object] = context.copy()
+    values[_SPAN_KEY] = span
+    values[_KEY] = cascade
+    return Context(values)
 
 
 def without_cascade(context: Context) -> Context:

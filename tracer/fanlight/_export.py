@@ -33,7 +33,6 @@ from fanlight._outcome import Outcome
 from fanlight_schema import attributes as names
 
 if TYPE_CHECKING:
-    from fanlight._cascade import Action
     from fanlight._spans import LiveSpan
     from fanlight._spool import Spool
 
@@ -139,22 +138,20 @@ class ExportSink:
         """Hold in the spool what is to be told of an open span if the process dies."""
         with self._lock:
             if self._spool is not None and not self._closed:
-                self._spool.announce(span.span_context.span_id, told)
+                self._spool.announce(span.span_id, told)
 
     def forget(self, span: LiveSpan) -> None:
         """Take back what was announced."""
-        context = span.span_context
-        key = context.trace_id.to_bytes(16, "big") + context.span_id.to_bytes(8, "big")
+        key = span.trace_id.to_bytes(16, "big") + span.span_id.to_bytes(8, "big")
         with self._lock:
             if self._spool is not None and not self._closed:
-                self._spool.forget(context.span_id, key)
+                self._spool.forget(span.span_id, key)
 
     def accept(self, span: LiveSpan) -> None:
         """Queue an ended span; leave it to the spool where the queue is full, drop it where that is, too."""
-        action = None if span.cascade is None else span.cascade.action
-        self.accept_encoded(encode_own_span(span), span.span_context.span_id, action)
+        self.accept_encoded(encode_own_span(span), span)
 
-    def accept_encoded(self, data: bytes, span_id: int = 0, action: Action | None = None) -> None:
+    def accept_encoded(self, data: bytes, span: LiveSpan | None = None) -> None:
         """The same for a span that is encoded already."""
         size = len(data) + SPAN_OVERHEAD_BYTES
         with self._lock:
@@ -162,15 +159,15 @@ class ExportSink:
             spool = self._spool
             # Spans of the app's own tracers may hold prompts, which never lie on a disk.
             may_lie = spool is not None and not self._closed and type(data) is not ScopedSpan
-            kept = may_lie and spool is not None and spool.add(data, span_id)
+            kept = may_lie and spool is not None and spool.add(data, 0 if span is None else span.span_id)
             if self._closed or self._bytes + size > self._limit:
                 if kept and spool is not None:
                     spool.left += 1
                     self.counts.spooled += 1
                 else:
                     self.counts.dropped += 1
-                    if action is not None:
-                        action.dropped += 1
+                    if span is not None and span.cascade is not None:
+                        span.cascade.action.dropped += 1
                 return
             self._queue.append(data)
             self._bytes += size

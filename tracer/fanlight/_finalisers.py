@@ -18,11 +18,11 @@ from threading import get_ident
 from fanlight._guard import guard
 
 _collecting: int | None = None  # the thread in which the garbage collector is running
-_waiting: deque[Callable[[], object]] = deque()
+put_off_endings: deque[Callable[[], object]] = deque()
 _catching_up = guard("finalisers.catch_up")
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_waiting.clear)
+    os.register_at_fork(after_in_child=put_off_endings.clear)
 
 
 def watch() -> None:
@@ -46,19 +46,14 @@ def in_collector() -> bool:
 
 def put_off(ending: Callable[[], object]) -> None:
     """Have `ending` called outside the garbage collector."""
-    _waiting.append(ending)
-
-
-def waiting() -> int:
-    """How many endings are put off."""
-    return len(_waiting)
+    put_off_endings.append(ending)
 
 
 def catch_up() -> None:
     """Do what was put off, unless the garbage collector is running here."""
-    while _waiting and not in_collector():
+    while put_off_endings and not in_collector():
         with _catching_up, suppress(IndexError):  # another thread was faster
-            _waiting.popleft()()
+            put_off_endings.popleft()()
 
 
 def _notice(phase: str, info: Mapping[str, int]) -> None:

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from opentelemetry.trace import StatusCode
+
+from fanlight_schema import attributes as names
 from fanlight_schema.attributes import CONTENT
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import SpanContext, SpanKind, TraceState
 
     from fanlight._app_spans import AppSpan
+    from fanlight._cascade import Cascade
     from fanlight._spans import LiveSpan
 
 Link: TypeAlias = "tuple[SpanContext, Mapping[str, object] | None]"
@@ -25,20 +29,27 @@ Link: TypeAlias = "tuple[SpanContext, Mapping[str, object] | None]"
 MAX_STRING_BYTES = 64 * 2**10  # ours: no attribute of the tracer's own comes near; a longer one is cut
 CACHED_KEYS = 2_048  # keys are few; a program that makes them up gets no cache
 CACHED_PAIRS = 4_096  # at most about 1 MB
-CACHED_TEXT_CHARS = 64
+CACHED_TEXT_BYTES = 64
+MAX_CACHED_HOP = 64
+SAID = b"\x4a"  # the tag of a span's attributes
 
-_VARINTS = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(2**11))
+_SMALL = 2**11  # of two bytes at most as a varint
+_VARINTS = tuple(bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(_SMALL))
 _SMALL_INTS = tuple(b"\x12" + bytes((len(n) + 1,)) + b"\x18" + n for n in _VARINTS)  # field 2 of a KeyValue
+_FLAT_BYTES = _SMALL - 16  # a text and its key that are no longer have lengths below _SMALL all around
 _FIXED64 = struct.Struct("<Q").pack
+_DOUBLE = struct.Struct("<BBBd").pack
 _TIMES = struct.Struct("<BQBQ").pack
 _FLAGS = struct.Struct("<HI").pack
+_UNSET = StatusCode.UNSET
+_UNIQUE = frozenset((names.RESPONSE_ID,))  # another value on each span: not worth a place in the cache
 _keys: dict[str, bytes] = {}
 _pairs: dict[tuple[str, str], bytes] = {}
-_names: dict[str, bytes] = {}
+_texts: dict[tuple[str, tuple[str, ...]], bytes] = {}
 
 
 def _varint(value: int) -> bytes:
-    if value < 2**11:
+    if value < _SMALL:
         return _VARINTS[value]
     out = bytearray()
     while value > 127:
@@ -50,6 +61,11 @@ def _varint(value: int) -> bytes:
 
 def _field(tag: bytes, body: bytes) -> bytes:
     return tag + _varint(len(body)) + body
+
+
+def _large_int(value: int) -> bytes:
+    digits = _varint(value)
+    return b"\x12" + bytes((len(digits) + 1,)) + b"\x18" + digits
 
 
 def _utf8(text: object) -> bytes:
@@ -68,12 +84,14 @@ def _key(key: str) -> bytes:
     return encoded
 
 
-def _name(name: str) -> bytes:
-    """Field 5 of a span, remembered: names are as few as keys."""
-    encoded = _field(b"\x2a", _utf8(name))
-    if len(_names) < CACHED_KEYS and len(name) <= CACHED_TEXT_CHARS:
-        _names[name] = encoded
-    return encoded
+def encode_name(name: str) -> bytes:
+    """Field 5 of a span."""
+    return _field(b"\x2a", _utf8(name))
+
+
+def encode_kind(kind: SpanKind) -> bytes:
+    """Field 6 of a span."""
+    return b"\x30" + _VARINTS[kind.value + 1]
 
 
 def _any_value(value: object) -> bytes | None:
@@ -105,34 +123,59 @@ def _key_value(key: str, value: object) -> bytes | None:
 
 def _text_pair(key: str, value: str) -> bytes:
     """The same for text, remembered: most of a span's text is the same on the next span."""
-    pair = _pairs.get((key, value))
-    if pair is None:
-        body = (_keys.get(key) or _key(key)) + _field(b"\x12", _field(b"\x0a", _utf8(value)))
+    head = _keys.get(key) or _key(key)
+    data = value.encode("utf-8", "replace")
+    size = len(data)
+    if size + len(head) < _FLAT_BYTES:
+        length = _VARINTS[size]
+        inner = 1 + len(length) + size
+        around = _VARINTS[inner]
+        pair = b"".join(
+            (_VARINTS[len(head) + 1 + len(around) + inner], head, b"\x12", around, b"\x0a", length, data)
+        )
+    else:
+        body = head + _field(b"\x12", _field(b"\x0a", _utf8(value)))
         pair = _varint(len(body)) + body
-        if len(value) <= CACHED_TEXT_CHARS:
-            if len(_pairs) >= CACHED_PAIRS:
-                _pairs.clear()
-            _pairs[key, value] = pair
+    if size <= CACHED_TEXT_BYTES and key not in _UNIQUE:
+        if len(_pairs) >= CACHED_PAIRS:
+            _pairs.clear()
+        _pairs[key, value] = pair
     return pair
 
 
-def encode_attributes(tag: bytes, attributes: Mapping[str, object]) -> bytes:
+def _texts_pair(key: str, values: tuple[str, ...]) -> bytes | None:
+    """The same for a tuple of texts."""
+    pair = _key_value(key, values)
+    if pair is not None and len(pair) <= CACHED_TEXT_BYTES:
+        if len(_texts) >= CACHED_PAIRS:
+            _texts.clear()
+        _texts[key, values] = pair
+    return pair
+
+
+def encode_attributes(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
     """KeyValue fields under `tag`; values without an OTLP type are left out."""
-    pairs = _pairs
     parts: list[bytes] = [b""]
     for key, value in attributes.items():
-        if type(value) is str:
-            pair = pairs.get((key, value)) or _text_pair(key, value)
-        elif type(value) is int and 0 <= value < 2**11:
+        kind = type(value)
+        pair: bytes | None
+        if kind is str:
+            pair = _pairs.get((key, value)) or _text_pair(key, value)
+        elif kind is int and 0 <= value < 2**63:
             head = _keys.get(key) or _key(key)
-            number = _SMALL_INTS[value]
-            pair = _varint(len(head) + len(number)) + head + number
+            number = _SMALL_INTS[value] if value < _SMALL else _large_int(value)
+            size = len(head) + len(number)
+            pair = (_VARINTS[size] if size < _SMALL else _varint(size)) + head + number
+        elif kind is float:
+            head = _keys.get(key) or _key(key)
+            size = len(head) + 11
+            pair = (_VARINTS[size] if size < _SMALL else _varint(size)) + head + _DOUBLE(0x12, 9, 0x21, value)
+        elif kind is tuple and len(value) == 1 and type(value[0]) is str:
+            pair = _texts.get((key, value)) or _texts_pair(key, value)
         else:
-            found = _key_value(key, value)
-            if found is None:
-                continue
-            pair = found
-        parts.append(pair)
+            pair = _key_value(key, value)
+        if pair is not None:
+            parts.append(pair)
     return tag.join(parts)
 
 
@@ -148,7 +191,7 @@ class SpanWithContent(bytes):
 
 def encode_scoped_span(scope: str, version: str, span: AppSpan) -> ScopedSpan:
     """An ended span of the app with its instrumentation scope."""
-    return ScopedSpan(_field(b"\x12", encode_scope(scope, version) + encode_span(span, span.links)))
+    return ScopedSpan(_field(b"\x12", encode_scope(scope, version) + encode_app_span(span)))
 
 
 def encode_resource(resource: Mapping[str, object]) -> bytes:
@@ -161,67 +204,140 @@ def encode_scope(scope: str, version: str) -> bytes:
     return _field(b"\x0a", _field(b"\x0a", _utf8(scope)) + _field(b"\x12", _utf8(version)))
 
 
+def encode_place(place: Cascade) -> bytes:
+    """What every span says of its action, as fields of a span; encoded anew where the action has changed."""
+    action = place.action
+    said = (
+        action.id,
+        action.name,
+        action.user,
+        action.session,
+        action.origin,
+        action.source,
+        action.workload,
+        action.dropped,
+    )
+    encoded = action.encoded
+    if encoded is None or encoded[0] != said:
+        action.encoded = encoded = said, encode_attributes(SAID, action.attributes())
+    hop = place.hop
+    return encoded[1] + (_HOPS[hop] if hop < MAX_CACHED_HOP else _encode_hop(hop))
+
+
+def _encode_hop(hop: int) -> bytes:
+    return encode_attributes(SAID, {names.HOP: hop})
+
+
+_HOPS = tuple(map(_encode_hop, range(MAX_CACHED_HOP)))
+
+
 def encode_own_span(span: LiveSpan) -> bytes:
-    """A span of ours; with another encoding for the disk where it says what was said."""
+    """A span of ours that has ended, as field 2 of ScopeSpans; with another encoding for the disk where it
+    says what was said."""
     encoded = encode_span(span)
-    if CONTENT.isdisjoint(span.attributes):
+    if CONTENT.isdisjoint(span.own):
         return encoded
     with_content = SpanWithContent(encoded)
     with_content.bare = encode_span(span, without=CONTENT)
     return with_content
 
 
-def encode_span(
-    span: LiveSpan | AppSpan, links: Iterable[Link] = (), without: frozenset[str] = frozenset()
-) -> bytes:
-    """An ended span as field 2 of ScopeSpans."""
-    attributes = span.attributes.copy()  # another thread may be setting one
+def encode_span(span: LiveSpan, without: frozenset[str] = frozenset()) -> bytes:
+    """An ended span of ours as field 2 of ScopeSpans."""
+    own = span.own.copy()  # another thread may be setting one
     for name in without:
-        attributes.pop(name, None)
-    status = b""
-    if span.status.value:
-        message = _field(b"\x12", _utf8(span.status_message)) if span.status_message else b""
-        status = _field(b"\x7a", message + b"\x18" + _VARINTS[span.status.value])
-    return _encode(
-        span,
-        max(span.end_time_ns or 0, 0),
-        attributes,
-        b"".join(_field(b"\x5a", event) for event in map(_event, span.events))
-        + b"".join(_field(b"\x6a", link) for link in map(_link, links))
-        + status,
-    )
+        own.pop(name, None)
+    below = b"" if not span.events and span.status is _UNSET else _below(span)
+    return _own_span(span, max(span.end_time_ns or 0, 0), encode_said(span, own), below)
 
 
-def encode_open_span(span: LiveSpan, attributes: Mapping[str, object]) -> bytes:
-    """The same for a span that has no end: it ends where it starts, with an error."""
-    return _encode(span, span.start_time_ns, attributes, b"\x7a\x02\x18\x02")
+def encode_said(span: LiveSpan, own: Mapping[str, object]) -> bytes:
+    """All attributes of a span as fields of it, of which these are its own."""
+    place = span.cascade
+    if place is not None and not span.mixed:
+        return span.template.encoded + encode_place(place) + encode_attributes(SAID, own)
+    above = {} if place is None else place.attributes()
+    return encode_attributes(SAID, {**span.template.attributes, **own, **above})
 
 
-def _encode(
-    span: LiveSpan | AppSpan, end_time_ns: int, attributes: Mapping[str, object], below: bytes
-) -> bytes:
-    context, parent = span.span_context, span.parent
-    flags = context.trace_flags | 0x100  # bit 8: we know whether the parent is remote (bit 9)
-    parts = [
-        b"\x0a\x10",
-        context.trace_id.to_bytes(16, "big"),
-        b"\x12\x08",
-        context.span_id.to_bytes(8, "big"),
-    ]
-    if context.trace_state:
-        parts.append(_field(b"\x1a", _utf8(context.trace_state.to_header())))
-    if parent is not None:
-        parts += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
-        flags |= 0x200 if parent.is_remote else 0
-    parts += (
-        _names.get(span.name) or _name(span.name),
-        b"\x30" + _VARINTS[span.kind.value + 1],
+def encode_open_span(span: LiveSpan, said: bytes) -> bytes:
+    """A span that has no end: it ends where it starts, with an error. `said` are its attributes."""
+    return _own_span(span, span.start_time_ns, said, b"\x7a\x02\x18\x02")
+
+
+def _own_span(span: LiveSpan, end_time_ns: int, said: bytes, below: bytes) -> bytes:
+    template = span.template
+    return _span(
+        span.trace_id,
+        span.span_id,
+        span.trace_flags,
+        span.trace_state,
+        span.parent_id,
+        span.parent_is_remote,
+        template.head if span.name == template.name else encode_name(span.name) + encode_kind(span.kind),
         _TIMES(0x39, span.start_time_ns, 0x41, end_time_ns),
-        encode_attributes(b"\x4a", attributes),
+        said,
         below,
-        _FLAGS(0x0185, flags),
     )
-    return _field(b"\x12", b"".join(parts))
+
+
+def _span(
+    trace_id: int,
+    span_id: int,
+    trace_flags: int,
+    trace_state: TraceState | None,
+    parent_id: int,
+    parent_is_remote: bool,
+    head: bytes,
+    times: bytes,
+    said: bytes,
+    below: bytes,
+) -> bytes:
+    # Bit 8: we know whether the parent is remote, which is bit 9.
+    flags = _FLAGS(0x0185, trace_flags | (0x300 if parent_is_remote else 0x100))
+    body = b"".join(
+        (
+            b"\x0a\x10",
+            trace_id.to_bytes(16, "big"),
+            b"\x12\x08",
+            span_id.to_bytes(8, "big"),
+            _field(b"\x1a", _utf8(trace_state.to_header())) if trace_state else b"",
+            b'"\x08' + parent_id.to_bytes(8, "big") if parent_id else b"",
+            head,
+            times,
+            said,
+            below,
+            flags,
+        )
+    )
+    size = len(body)
+    return b"\x12" + (_VARINTS[size] if size < _SMALL else _varint(size)) + body
+
+
+def _below(span: LiveSpan | AppSpan) -> bytes:
+    """Events and status."""
+    events = b"".join(_field(b"\x5a", event) for event in map(_event, span.events))
+    if span.status is _UNSET:
+        return events
+    message = _field(b"\x12", _utf8(span.status_message)) if span.status_message else b""
+    return events + _field(b"\x7a", message + b"\x18" + _VARINTS[span.status.value])
+
+
+def encode_app_span(span: AppSpan) -> bytes:
+    """An ended span of the app as field 2 of ScopeSpans."""
+    context, parent = span.span_context, span.parent
+    return _span(
+        context.trace_id,
+        context.span_id,
+        context.trace_flags,
+        context.trace_state,
+        0 if parent is None else parent.span_id,
+        parent is not None and parent.is_remote,
+        encode_name(span.name) + encode_kind(span.kind),
+        _TIMES(0x39, span.start_time_ns, 0x41, max(span.end_time_ns or 0, 0)),
+        encode_attributes(SAID, span.attributes),
+        b"".join(_field(b"\x6a", link) for link in map(_link, span.links)) + _below(span),
+    )
 
 
 def _event(event: tuple[str, Mapping[str, object] | None, int]) -> bytes:

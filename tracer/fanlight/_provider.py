@@ -13,14 +13,17 @@ from opentelemetry import trace
 from fanlight._guard import guard
 from fanlight._runtime import runtime
 
+_GLOBAL = "_TRACER_PROVIDER"
+
 
 def app_tracer() -> trace.Tracer | None:
     """The tracer of the provider given to `instrument()`, else of the global one, else None."""
-    tracer = runtime.tracer
-    if tracer is None and runtime.follow_global:
-        provider = trace.get_tracer_provider()
-        if not isinstance(provider, trace.ProxyTracerProvider):
-            use_provider(provider)
+    # Where none is set, OpenTelemetry would look into the environment each time that it is asked.
+    if runtime.tracer is None and runtime.follow_global and getattr(trace, _GLOBAL, trace) is not None:
+        with guard("provider.follow"):
+            provider = trace.get_tracer_provider()
+            if not isinstance(provider, trace.ProxyTracerProvider):
+                use_provider(provider)
     return runtime.tracer
 
 

@@ -1,6 +1,6 @@
 """Spans of fanlight: started, made current by whoever owns them, ended exactly once.
 
-    span = start_span("chat gpt-4o", "call", kind=SpanKind.CLIENT, attributes={...})
+    span = start_span("execute_tool search", "tool", attributes={...})
     token = context.attach(span.context)
     ...
     context.detach(token)
@@ -18,30 +18,34 @@ import time
 from collections.abc import Mapping
 
 from opentelemetry import trace
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current, get_value
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.trace import (
-    INVALID_SPAN_CONTEXT,
     SpanContext,
     SpanKind,
     Status,
     StatusCode,
     TraceFlags,
-    set_span_in_context,
+    TraceState,
 )
+from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from fanlight._cascade import Cascade, cascade_in, current_cascade, here, inferred_action, with_cascade
-from fanlight._finalisers import catch_up, in_collector, put_off, waiting
+from fanlight._cascade import Cascade, cascade_in, current_cascade, here, inferred_action, with_span
+from fanlight._context import get_current
+from fanlight._finalisers import catch_up, in_collector, put_off, put_off_endings
 from fanlight._guard import guard
+from fanlight._provider import app_tracer
 from fanlight._runtime import runtime
 from fanlight._secrets import without_secrets
+from fanlight._template import Template, template_of
 from fanlight._twin import Twin, end_twin, exported_by_app, start_twin
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import SpanRole
 
-__all__ = ["LiveSpan", "current_cascade", "error_type_of", "start_span", "suppressed"]
+__all__ = ["LiveSpan", "current_cascade", "error_type_of", "start_as", "start_span", "suppressed"]
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_UNSET = StatusCode.UNSET
 STEP_ROLES = ("agent", "tool")
 MAX_MESSAGE_CHARS = 512  # of an exception's message, where it is kept at all
 MAX_EVENTS = 128  # OTEL_SPAN_EVENT_COUNT_LIMIT's default
@@ -53,31 +57,35 @@ _writing = guard("spans.message")
 
 def suppressed() -> bool:
     """True where instrumentation is switched off: our own export, or code that asked for it."""
-    return bool(get_value(_SUPPRESS_INSTRUMENTATION_KEY) or get_value("suppress_instrumentation"))
+    values = get_current()
+    return bool(values.get(_SUPPRESS_INSTRUMENTATION_KEY) or values.get("suppress_instrumentation"))
 
 
 class LiveSpan(trace.Span):
-    """A span of ours between start and end. Setting things after the end does nothing."""
+    """A span of ours between start and end. Setting things after the end does nothing.
+
+    What it says is its template's attributes, its own, and those of its place (its action).
+    """
 
     def __init__(
         self,
-        name: str,
-        role: SpanRole,
-        kind: SpanKind,
-        attributes: Mapping[str, AttributeValue] | None,
+        template: Template,
+        own: Mapping[str, AttributeValue] | None,
         start_time_ns: int,
         parent_context: Context,
     ) -> None:
-        self.name = name
-        self.role = role
-        self.kind = kind
+        self.template = template
+        self.name = template.name
         self.start_time_ns = start_time_ns
         self.end_time_ns: int | None = None
-        self.attributes: dict[str, AttributeValue] = dict(attributes) if attributes else {}
-        self.status = StatusCode.UNSET
+        self.own: dict[str, AttributeValue] = dict(own) if own else {}
+        self.mixed = bool(own)  # `own` may say what the template or the place says, too
+        self.status = _UNSET
         self.status_message: str | None = None
-        self.parent: SpanContext | None = None
-        self.span_context: SpanContext = INVALID_SPAN_CONTEXT
+        self.trace_id = self.span_id = self.parent_id = 0
+        self.parent_is_remote = False
+        self.trace_flags: TraceFlags = SAMPLED
+        self.trace_state: TraceState | None = None
         self.cascade: Cascade | None = None
         self.parent_context = parent_context
         self.twin: Twin | None = None
@@ -89,26 +97,53 @@ class LiveSpan(trace.Span):
         self.generation = runtime.fork_generation
 
     @property
+    def role(self) -> SpanRole:
+        return self.template.role
+
+    @property
+    def kind(self) -> SpanKind:
+        return self.template.kind
+
+    @property
+    def attributes(self) -> dict[str, AttributeValue]:
+        """All that it says, as it is now."""
+        above = {} if self.cascade is None else self.cascade.attributes()
+        return {**self.template.attributes, **self.own, **above}
+
+    @property
+    def span_context(self) -> SpanContext:
+        """Its identity; invalid where it is inert."""
+        return SpanContext(self.trace_id, self.span_id, False, self.trace_flags, self.trace_state)
+
+    @property
     def context(self) -> Context:
         """The context in which this span is the current one; the parent's where the span is inert."""
         if self.inert or self.cascade is None:
             return self.parent_context
-        below = self.cascade.below_step(self.name) if self.role in STEP_ROLES else self.cascade
+        place = self.cascade
+        below = place.below_step(self.name) if self.template.role in STEP_ROLES else place
         # Not kept: a span that held a context that holds the span would outlive its last user.
-        return with_cascade(below, set_span_in_context(self, self.parent_context))
+        return with_span(self, below, self.parent_context)
 
     def set(self, key: str, value: AttributeValue) -> None:
         if not self.ended:
-            self.attributes[key] = value
+            self.mixed = True
+            self.own[key] = value
 
     def set_all(self, attributes: Mapping[str, AttributeValue]) -> None:
         if not self.ended:
-            self.attributes.update(attributes)
+            self.mixed = True
+            self.own.update(attributes)
+
+    def add(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Set attributes that neither its template nor its place has."""
+        if not self.ended:
+            self.own.update(attributes)
 
     def error(self, error_type: str, message: str | None = None) -> None:
         """Mark the span as failed; `error_type` is a class name or short code, `message` has no content."""
         if not self.ended:
-            self.attributes[names.ERROR_TYPE] = error_type
+            self.own[names.ERROR_TYPE] = error_type
             self.status = StatusCode.ERROR
             self.status_message = message
 
@@ -138,17 +173,16 @@ class LiveSpan(trace.Span):
         """Say more of a span that has ended: it is delivered again, and the store takes the fuller state."""
         if self.inert or not self.ended:
             return
-        self.attributes.update(attributes)
+        self.own.update(attributes)
         with _ending:
             if runtime.sink is not None:
                 runtime.sink.accept(self)
 
     def _deliver(self) -> None:
         with _ending:
-            stamp_action(self, self.attributes)
             sink = runtime.sink
             if sink is not None:
-                if not exported_by_app(self):
+                if self.twin is None or not exported_by_app(self):
                     sink.accept(self)
                 elif self.announced:
                     sink.forget(self)
@@ -222,12 +256,22 @@ def start_span(
     Outside any action the span's trace is its action, marked as inferred. While fanlight is off the span is
     inert and its context is the parent's. Never raises.
     """
-    if waiting():
+    start_ns = time.time_ns() if start_time_ns is None else start_time_ns
+    return start_as(template_of(name, role, kind), attributes, start_ns, parent, cascade)
+
+
+def start_as(
+    template: Template,
+    attributes: Mapping[str, AttributeValue] | None,
+    start_time_ns: int,
+    parent: Context | None = None,
+    cascade: Cascade | None = None,
+) -> LiveSpan:
+    """The same for a span whose template is known."""
+    if put_off_endings:
         catch_up()
     context = here() if parent is None else parent
-    span = LiveSpan(
-        name, role, kind, attributes, time.time_ns() if start_time_ns is None else start_time_ns, context
-    )
+    span = LiveSpan(template, attributes, start_time_ns, context)
     if runtime.on:
         with _starting:
             _start(span, context, cascade)
@@ -249,12 +293,9 @@ def record_span(
     """Deliver a root span of something long over, under a trace and span id that it always has."""
     if not runtime.on:
         return
-    span = LiveSpan(name, role, kind, attributes, times_ns[0], Context())
-    span.attributes[names.ROLE] = role
-    span.attributes[names.HOP] = cascade.hop
-    span.attributes[names.ACTION_ID] = cascade.action_id
+    span = LiveSpan(template_of(name, role, kind), attributes, times_ns[0], Context())
     span.cascade = cascade
-    span.span_context = SpanContext(*identity, False, SAMPLED)
+    span.trace_id, span.span_id = identity
     span.inert = False
     if error_type is not None:
         span.error(error_type)
@@ -263,7 +304,7 @@ def record_span(
 
 def inert_span() -> LiveSpan:
     """A span that records nothing and changes no context."""
-    return LiveSpan("", "call", SpanKind.INTERNAL, None, 0, get_current())
+    return LiveSpan(template_of("", "call", SpanKind.INTERNAL), None, 0, get_current())
 
 
 def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
@@ -271,58 +312,46 @@ def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
         cascade = cascade_in(context)
         if cascade is not None and cascade.entry is not None:
             context = span.parent_context = cascade.entry.above(context)
-    parent = trace.get_current_span(context).get_span_context()
-    span.parent = parent if parent.is_valid else None
-    span.attributes[names.ROLE] = span.role
-    span.attributes[names.HOP] = 0 if cascade is None else cascade.hop
-    span.span_context = start_twin(span, context) or _new_span_context(span.parent, cascade)
-    trace_id = trace.format_trace_id(span.span_context.trace_id)
+    above = context.get(_SPAN_KEY)
+    if above is not None:
+        _take_parent(span, above)
+    if (runtime.tracer is None and app_tracer() is None) or not start_twin(span, context):
+        _take_ids(span, cascade)
     if cascade is None:
-        cascade = Cascade(inferred_action(trace_id))
+        cascade = Cascade(inferred_action(trace.format_trace_id(span.trace_id)))
     elif not cascade.action.id:  # it starts the trace, and takes its id
-        cascade.action.id = trace_id
+        cascade.action.id = trace.format_trace_id(span.trace_id)
     span.cascade = cascade
-    span.attributes[names.ACTION_ID] = cascade.action.id
 
 
-def _new_span_context(parent: SpanContext | None, cascade: Cascade | None) -> SpanContext:
+def _take_parent(span: LiveSpan, above: object) -> None:
+    """The trace and the parent's id of what is the current span, if that is one."""
+    if type(above) is LiveSpan:
+        span.trace_id, span.parent_id = above.trace_id, above.span_id
+        span.trace_flags, span.trace_state = above.trace_flags, above.trace_state
+    elif isinstance(above, trace.Span):
+        context = above.get_span_context()
+        if context.is_valid:
+            span.trace_id, span.parent_id = context.trace_id, context.span_id
+            span.parent_is_remote = context.is_remote
+            span.trace_flags, span.trace_state = context.trace_flags, context.trace_state
+
+
+def _take_ids(span: LiveSpan, cascade: Cascade | None) -> None:
+    """An id, and a trace for a span without a parent: that of its action where that is known."""
     ids = runtime.ids
-    if parent is None:  # one more root of an action that is known is in the trace of that action
+    if not span.trace_id:
         known = "" if cascade is None else cascade.action.id
-        trace_id = int(known, 16) if known else ids.getrandbits(128) or 1
-        return SpanContext(trace_id, ids.getrandbits(64) or 1, False, SAMPLED)
-    return SpanContext(
-        parent.trace_id, ids.getrandbits(64) or 1, False, parent.trace_flags, parent.trace_state
-    )
+        span.trace_id = int(known, 16) if known else ids.getrandbits(128) or 1
+    span.span_id = ids.getrandbits(64) or 1
 
 
 def child_span(
     parent: LiveSpan, name: str, role: SpanRole, attributes: Mapping[str, AttributeValue], start_time_ns: int
 ) -> LiveSpan:
     """A span below `parent` that is only ever told in its parent's announcement: no twin, never delivered."""
-    span = LiveSpan(name, role, parent.kind, attributes, start_time_ns, parent.parent_context)
-    span.parent = parent.span_context
-    span.span_context = _new_span_context(parent.span_context, parent.cascade)
+    span = LiveSpan(template_of(name, role, parent.kind), attributes, start_time_ns, parent.parent_context)
     span.cascade = parent.cascade
-    for key in (names.HOP, names.ACTION_ID):
-        span.attributes[key] = parent.attributes[key]
-    span.attributes[names.ROLE] = role
+    _take_parent(span, parent)
+    _take_ids(span, parent.cascade)
     return span
-
-
-def stamp_action(span: LiveSpan, attributes: dict[str, AttributeValue]) -> None:
-    """What may become known late: the action's name, user and session as they are now."""
-    if span.cascade is None:
-        return
-    action = span.cascade.action
-    attributes[names.ACTION_ORIGIN] = action.origin
-    attributes[names.ACTION_SOURCE] = action.source
-    attributes[names.WORKLOAD] = action.workload
-    if action.name is not None:
-        attributes[names.ACTION_NAME] = action.name
-    if action.user is not None:
-        attributes[names.USER_ID] = action.user
-    if action.session is not None:
-        attributes[names.SESSION_ID] = action.session
-    if action.dropped:
-        attributes[names.DROPPED_SPANS] = action.dropped

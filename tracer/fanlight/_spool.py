@@ -24,6 +24,7 @@ from fanlight_schema.spool import Kind, folder_bytes, frame, new_file, ready_fol
 REWRITE_FROM_BYTES: Final = 2**20  # a file of this size is written anew where most of it was delivered
 CAUGHT_UP_BYTES: Final = 2**18  # of queued spans; above it the exporter is behind, and emptying has to wait
 REOPEN_AFTER_S: Final = 30.0  # a folder that could not be written to is not tried for every span
+_OPEN, _SPAN = int(Kind.OPEN), int(Kind.SPAN)
 
 
 class Spool:
@@ -49,8 +50,9 @@ class Spool:
 
     def announce(self, span_id: int, told: bytes) -> None:
         """Hold what is told of an open span if it never ends, instead of what was held of it before."""
-        record = frame(Kind.OPEN, told)
-        self._forget(span_id)
+        record = frame(_OPEN, told)
+        if span_id in self._open:
+            self._forget(span_id)
         if self._write(record):
             self._open[span_id] = record
             self._open_bytes += len(record)
@@ -62,9 +64,9 @@ class Spool:
 
     def add(self, span: bytes, span_id: int) -> bool:
         """Hold an ended span; False if there is no place."""
-        if self._open:
+        if span_id in self._open:
             self._forget(span_id)
-        return self._write(_framed(span))
+        return self._write(frame(_SPAN, span) if type(span) is bytes else _framed(span))
 
     def tidy(self, queued: Collection[bytes], queued_bytes: int) -> None:
         """The exporter has delivered something, and this is what is left."""
@@ -111,26 +113,22 @@ class Spool:
         if self._descriptor is None and not self._make_file():
             self.refused += 1
             return False
-        try:
-            return self._append(record)
-        except OSError as error:
-            self._refuse(error)
-            return False
-
-    def _append(self, record: bytes) -> bool:
         descriptor = self._descriptor
         assert descriptor is not None
         if not self._size:
             record = self._head() + record
         size = len(record)
-        if self._size + size > self._room and not self._finds_room(size):
-            raise OSError(f"it holds {self._limit} bytes, which is FANLIGHT_SPOOL_LIMIT_BYTES")
-        written = os.write(descriptor, record)
-        if written == size:
-            self._size += size
-            return True
-        os.ftruncate(descriptor, self._size)  # a torn record would hide those after it
-        raise OSError("the disk is full")
+        try:
+            if self._size + size > self._room and not self._finds_room(size):
+                raise OSError(f"it holds {self._limit} bytes, which is FANLIGHT_SPOOL_LIMIT_BYTES")
+            if os.write(descriptor, record) != size:
+                os.ftruncate(descriptor, self._size)  # a torn record would hide those after it
+                raise OSError("the disk is full")
+        except OSError as error:
+            self._refuse(error)
+            return False
+        self._size += size
+        return True
 
     def _finds_room(self, size: int) -> bool:
         """Whether others have left the folder since it was measured; asked now and then."""

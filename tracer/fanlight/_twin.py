@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanContext, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from fanlight._guard import guard
-from fanlight._provider import app_exports_here, app_tracer
+from fanlight._provider import app_exports_here
+from fanlight._runtime import runtime
 
 if TYPE_CHECKING:
     from fanlight._spans import LiveSpan
@@ -31,21 +32,23 @@ class Twin:
     attributes: dict[str, AttributeValue]
 
 
-def start_twin(span: LiveSpan, context: Context) -> SpanContext | None:
-    """Start the app's span for this one and give its identity; None if the app has no tracer."""
+def start_twin(span: LiveSpan, context: Context) -> bool:
+    """Start the app's span for this one and take its identity; False if the app has no tracer."""
     with _guard:
-        tracer = app_tracer()
+        tracer = runtime.tracer
         if tracer is None:
-            return None
-        given = span.attributes.copy()
+            return False
+        given = span.attributes
         started = tracer.start_span(span.name, context, span.kind, given, start_time=span.start_time_ns)
         found = started.get_span_context()
-        if not found.is_valid or (span.parent is not None and found.span_id == span.parent.span_id):
-            return None  # a no-op tracer hands back its parent
+        if not found.is_valid or found.span_id == span.parent_id:
+            return False  # a no-op tracer hands back its parent
         if started.is_recording():
             span.twin = Twin(started, span.name, given)
-        return found
-    return None
+        span.trace_id, span.span_id = found.trace_id, found.span_id
+        span.trace_flags, span.trace_state = found.trace_flags, found.trace_state
+        return True
+    return False
 
 
 def end_twin(span: LiveSpan, twin: Twin) -> None:
@@ -64,4 +67,4 @@ def end_twin(span: LiveSpan, twin: Twin) -> None:
 
 def exported_by_app(span: LiveSpan) -> bool:
     """Whether the app's own exporter sends this span to where ours would."""
-    return span.twin is not None and span.span_context.trace_flags.sampled and app_exports_here()
+    return span.twin is not None and span.trace_flags.sampled and app_exports_here()

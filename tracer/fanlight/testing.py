@@ -59,13 +59,13 @@ def _freeze(span: LiveSpan) -> EndedSpan:
     return EndedSpan(
         name=span.name,
         kind=span.kind,
-        trace_id=trace.format_trace_id(span.span_context.trace_id),
-        span_id=trace.format_span_id(span.span_context.span_id),
-        parent_span_id=None if span.parent is None else trace.format_span_id(span.parent.span_id),
+        trace_id=trace.format_trace_id(span.trace_id),
+        span_id=trace.format_span_id(span.span_id),
+        parent_span_id=trace.format_span_id(span.parent_id) if span.parent_id else None,
         start_time_ns=span.start_time_ns,
         end_time_ns=span.end_time_ns or span.start_time_ns,
         status=span.status,
-        attributes=dict(span.attributes),
+        attributes=span.attributes,
     )
 
 

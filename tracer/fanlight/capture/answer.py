@@ -7,10 +7,10 @@ counting is; `fanlight.capture.token_rules` has the rule of each.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens of one request as its provider reported them; None is not reported, never 0."""
 
     input_tokens: int | None = None

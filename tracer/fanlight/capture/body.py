@@ -150,8 +150,9 @@ def read_answer(body: bytes, wire_format: WireFormat, answer: Answer) -> bool:
         answer.texts += map(escaped, generated_text(decoded, wire_format.text_keys))
     if isinstance(decoded, dict):
         wire_format.absorb(answer, decoded)
-    for _, entry in mappings(decoded):
-        wire_format.absorb(answer, entry)
+    else:
+        for _, entry in mappings(decoded):
+            wire_format.absorb(answer, entry)
     return decoded is not None
 
 

@@ -67,11 +67,12 @@ def endpoint_of(method: str, path: str) -> Endpoint | None:
 
     It is the same object for every path that leads to it.
     """
-    return _endpoint_at(path) if method == "POST" or method.upper() == "POST" else None
+    return endpoint_at(path) if method == "POST" or method.upper() == "POST" else None
 
 
 @functools.lru_cache(maxsize=256)
-def _endpoint_at(path: str) -> Endpoint | None:
+def endpoint_at(path: str) -> Endpoint | None:
+    """The same for a POST."""
     path = plain_path(path)
     for endpoint in _BY_LAST_WORD.get(_last_word(path), []) + _BY_LAST_WORD[""]:
         if path_pattern(endpoint.path).search(path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 from fanlight.capture.answer import Usage
@@ -94,7 +93,7 @@ def completed_usage(reported: Usage, events: int, answer_bytes: int) -> tuple[Us
     seen = unreported_usage(None, events, answer_bytes) if reported.output_tokens is None else None
     if seen is None:
         return reported, "reported"
-    return replace(reported, output_tokens=seen[0].output_tokens), seen[1]
+    return reported._replace(output_tokens=seen[0].output_tokens), seen[1]
 
 
 def unreported_usage(

@@ -8,7 +8,7 @@ read_request(endpoint, "/v1/chat/completions", {"model": "m"}) == Asked("m")
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fanlight.capture.values import decode_object, member, text
 from fanlight.capture.wire_format import Endpoint
@@ -16,8 +16,7 @@ from fanlight.capture.wire_format import Endpoint
 MAX_BODY_BYTES = 16 * 2**20  # a larger request body is not decoded; what it asked for stays unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What one inference request asked for; None is unknown or not said."""
 
     model: str | None = None
@@ -37,11 +36,11 @@ def read_request(endpoint: Endpoint, path: str, body: Mapping[str, object] | Non
         said = body.get(fields.stream)
         streams = said is True or (said is None and fields.streams_by_default)
     return Asked(
-        model=_first_text(body, fields.model) or endpoint.model_in(path),
-        stream=streams,
-        choices=_first_count(body, fields.choices),
-        inputs=_inputs(member(body, endpoint.inputs)) if endpoint.inputs else None,
-        max_tokens=_first_count(body, fields.max_tokens),
+        _first_text(body, fields.model) or endpoint.model_in(path),
+        streams,
+        _first_count(body, fields.choices),
+        _inputs(member(body, endpoint.inputs)) if endpoint.inputs else None,
+        _first_count(body, fields.max_tokens),
     )
 
 
@@ -100,15 +99,15 @@ def _inputs(given: object) -> int | None:
 
 def _first_text(body: Mapping[str, object], names: tuple[str, ...]) -> str | None:
     for name in names:
-        found = text(member(body, name))
-        if found is not None:
+        value = body.get(name) if name in body else member(body, name) if "." in name else None
+        if value is not None and (found := text(value)) is not None:
             return found
     return None
 
 
 def _first_count(body: Mapping[str, object], names: tuple[str, ...]) -> int | None:
     for name in names:
-        found = member(body, name)
-        if type(found) is int:
-            return found
+        value = body.get(name) if name in body else member(body, name) if "." in name else None
+        if type(value) is int:
+            return value
     return None

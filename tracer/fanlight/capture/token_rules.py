@@ -18,7 +18,7 @@ from fanlight.capture.values import MAX_COUNT
 Names = tuple[str, ...]  # of one count; the first that is there is taken
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TokenRule:
     """Names of counts within a provider's object of them; `a.b` is member b of member a."""
 
@@ -34,37 +34,29 @@ class TokenRule:
 
     def read(self, counts: Mapping[str, object]) -> Usage | None:
         """The tokens that `counts` reports; None if it reports none."""
-        input_tokens = _sum(counts, self.input)
-        output_tokens = _sum(counts, self.output)
-        read, written = _first(counts, self.cache_read), _first(counts, self.cache_write)
-        reasoning = _first(counts, self.reasoning)
-        if input_tokens is output_tokens is read is written is reasoning is None:
-            return None
-        return Usage(input_tokens, output_tokens, read, written, reasoning)
-
-
-def _sum(counts: Mapping[str, object], terms: tuple[Names, ...]) -> int | None:
-    total: int | None = None
-    for names in terms:
-        found = _first(counts, names)
-        if found is not None:
-            total = found if total is None else total + found
-    return total
-
-
-def _first(counts: Mapping[str, object], names: Names) -> int | None:
-    for holder, key in _paths(names):
-        held = counts.get(holder) if holder else counts
-        found = held.get(key) if isinstance(held, dict) else None
-        if type(found) is int and 0 <= found <= MAX_COUNT:
-            return found
-    return None
+        usage: list[int | None] = [None, None, None, None, None]
+        reported = False
+        for place, names in _terms(self):
+            for holder, key in names:
+                held = counts.get(holder) if holder else counts
+                found = held.get(key) if isinstance(held, dict) else None
+                if type(found) is int and 0 <= found <= MAX_COUNT:
+                    reported = True
+                    before = usage[place]
+                    usage[place] = found if before is None else before + found
+                    break
+        return Usage(*usage) if reported else None
 
 
 @cache
-def _paths(names: Names) -> tuple[tuple[str, str], ...]:
-    """Each name as (its holder or "", its key)."""
-    return tuple((holder, key) for holder, _, key in (name.rpartition(".") for name in names))
+def _terms(rule: TokenRule) -> tuple[tuple[int, tuple[tuple[str, str], ...]], ...]:
+    """What is added up, as (place in a `Usage`, names); each name as (its holder or "", its key)."""
+    kinds = (rule.input, rule.output, (rule.cache_read,), (rule.cache_write,), (rule.reasoning,))
+    return tuple(
+        (place, tuple((holder, key) for holder, _, key in (name.rpartition(".") for name in names)))
+        for place, terms in enumerate(kinds)
+        for names in terms
+    )
 
 
 OPENAI = TokenRule(

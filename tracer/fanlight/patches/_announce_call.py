@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fanlight._announce import announce, announcing, as_died
-from fanlight._guard import guarded
-from fanlight._otlp import encode_span
-from fanlight._spans import child_span, stamp_action
+from fanlight._announce import PROCESS_DIED, announce, announce_told, as_died
+from fanlight._otlp import SAID, encode_attributes, encode_open_span, encode_place, encode_span
+from fanlight._runtime import runtime
+from fanlight._spans import child_span
 from fanlight.capture.outcome import TEXT_BYTES_PER_TOKEN
 from fanlight.capture.request import text_bytes
 from fanlight.patches._attributes import Attributes, call_attributes, request_attributes
@@ -19,18 +19,27 @@ if TYPE_CHECKING:
 MAX_COUNTED_BYTES = 4_096  # of a body; counting its text takes 1 us per KB (measured) of the app's time
 
 
-@guarded
+_UNDER_WAY = encode_attributes(
+    SAID, {names.REQUESTS: 1, names.REQUEST_OUTCOME: "unknown", names.ERROR_TYPE: PROCESS_DIED}
+)
+
+
 def announce_call(call: Call, sent: bytes | None) -> None:
     """A request of this call is about to leave, with this body."""
-    if not announcing() or call.span.ended:
+    span, sink = call.span, runtime.sink
+    if sink is None or not sink.spools or span.ended or span.inert:
         return
     requests = call.requests
-    estimate = _estimate(sent)
-    known = {**call_attributes(call.asked, requests), **estimate}
+    estimate = _estimate(sent) if sent is not None and len(sent) <= MAX_COUNTED_BYTES else {}
+    if len(requests) == 1 and not span.own and span.cascade is not None:
+        said = span.template.encoded + encode_place(span.cascade) + _UNDER_WAY
+        announce_told(sink, span, encode_open_span(span, said + encode_attributes(SAID, estimate)))
+        return
     below = b""
     if len(requests) > 1:
         below = b"".join(_told(call, request, number, estimate) for number, request in enumerate(requests))
-    announce(call.span, known, below)
+    span.mixed = True  # the server that it names may be another than the first one
+    announce(span, {**call_attributes(requests), **estimate}, below)
 
 
 def _told(call: Call, request: Request, resend_count: int, estimate: Attributes) -> bytes:
@@ -47,13 +56,10 @@ def _told(call: Call, request: Request, resend_count: int, estimate: Attributes)
     if request.error_type is not None:
         span.error(request.error_type)
     span.end_time_ns = call.wall_ns(request.ended_ns)
-    stamp_action(span, span.attributes)
     return encode_span(span)
 
 
-def _estimate(sent: bytes | None) -> Attributes:
-    """The input tokens of a request that nobody answers; nothing where they would take too long to count."""
-    if sent is None or len(sent) > MAX_COUNTED_BYTES:
-        return {}
+def _estimate(sent: bytes) -> Attributes:
+    """The input tokens of a request that nobody answers."""
     tokens = round(text_bytes(sent) / TEXT_BYTES_PER_TOKEN)
     return {names.INPUT_TOKENS: tokens, names.USAGE_SOURCE: "estimated"}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
+from fanlight._template import KEPT_TEMPLATES, Template
 from fanlight.capture.answer import Answer, ServerTimings, Usage
 from fanlight.capture.providers import provider_of
 from fanlight.capture.request import Asked
+from fanlight.capture.wire_format import Endpoint
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import RequestOutcome, UsageSource
 
@@ -20,24 +24,36 @@ Attributes = dict[str, AttributeValue]
 _SPEAKS: Mapping[RequestOutcome, int] = {"answered": 2, "unknown": 1, "refused": 0}
 
 
-def call_attributes(asked: Asked, requests: Sequence[Request]) -> Mapping[str, AttributeValue]:
-    """What is known of a call when it ends.
+@lru_cache(maxsize=KEPT_TEMPLATES)
+def call_template(endpoint: Endpoint, asked: Asked, host: str | None, port: int | None) -> Template:
+    """What a call says before it is answered; the host is known when its first request is made."""
+    attributes: Attributes = {names.OPERATION_NAME: endpoint.operation, names.WIRE: True}
+    if asked.model is not None:
+        attributes[names.REQUEST_MODEL] = asked.model
+    _put_asked(attributes, asked)
+    if host is not None:
+        _put_server(attributes, endpoint, host, port)
+    name = f"{endpoint.operation} {asked.model}" if asked.model else endpoint.operation
+    return Template(name, "call", SpanKind.CLIENT, attributes)
+
+
+def call_attributes(requests: Sequence[Request]) -> Attributes:
+    """What is known of a call when it ends, beside its template.
 
     Its answered request speaks for it, else the last one that a model may have worked for, else the last.
     """
     attributes: Attributes = {names.REQUESTS: len(requests)}
-    _put_asked(attributes, asked)
     if not requests:
         return attributes
     spokesman = requests[-1]
     if len(requests) > 1:
         spokesman = max(reversed(requests), key=lambda request: _SPEAKS[request.outcome])
+        _put_server(attributes, spokesman.call.endpoint, spokesman.host, spokesman.port)
     else:
         attributes[names.REQUEST_OUTCOME] = spokesman.outcome
         if spokesman.status is not None:
             attributes[names.HTTP_STATUS_CODE] = spokesman.status
     _put_answer(attributes, spokesman)
-    _put_server(attributes, spokesman)
     if spokesman.content is not None:
         attributes.update(spokesman.content)
     return attributes
@@ -51,7 +67,7 @@ def request_attributes(asked: Asked, request: Request, resend_count: int) -> Map
     if asked.model is not None:
         attributes[names.REQUEST_MODEL] = asked.model
     _put_answer(attributes, request)
-    _put_server(attributes, request)
+    _put_server(attributes, request.call.endpoint, request.host, request.port)
     return attributes
 
 
@@ -66,11 +82,11 @@ def _put_asked(attributes: Attributes, asked: Asked) -> None:
         attributes[names.INPUTS] = asked.inputs
 
 
-def _put_server(attributes: Attributes, request: Request) -> None:
-    attributes[names.PROVIDER_NAME] = provider_of(request.host, request.call.endpoint.format.provider)
-    attributes[names.SERVER_ADDRESS] = request.host
-    if request.port is not None:
-        attributes[names.SERVER_PORT] = request.port
+def _put_server(attributes: Attributes, endpoint: Endpoint, host: str, port: int | None) -> None:
+    attributes[names.PROVIDER_NAME] = provider_of(host, endpoint.format.provider)
+    attributes[names.SERVER_ADDRESS] = host
+    if port is not None:
+        attributes[names.SERVER_PORT] = port
 
 
 def answer_attributes(answer: Answer) -> Mapping[str, AttributeValue]:
@@ -83,16 +99,18 @@ def answer_attributes(answer: Answer) -> Mapping[str, AttributeValue]:
 
 
 def _put_answer(attributes: Attributes, request: Request) -> None:
-    if (usage := request.usage) is not None:
-        _put_usage(attributes, *usage)
     reader = request.reader
-    if reader is None:
+    answer = None if reader is None else reader.answer
+    if answer is not None and answer.usage is not None and answer.usage.output_tokens is not None:
+        _put_usage(attributes, answer.usage, "reported")
+    elif (usage := request.usage) is not None:
+        _put_usage(attributes, *usage)
+    if reader is None or answer is None:
         return
-    answer = reader.answer
     _put_identity(attributes, answer)
     if answer.error_type is not None and request.status is not None and request.status >= 400:
         attributes[names.PROVIDER_ERROR] = answer.error_type
-    if request.streamed:
+    if reader.streamed and request.streamed:
         _put_stream(attributes, request, reader.content_events)
 
 

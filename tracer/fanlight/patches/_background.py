@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 MAX_AWAITED = 1_000  # calls of this process whose tokens may still come
 
-_ENDPOINT = endpoint_of("POST", "/v1/responses")
+AWAITED = endpoint_of("POST", "/v1/responses")
 _awaited: Recent[LiveSpan] = Recent(MAX_AWAITED)
 
 
 def expect(call: Call) -> None:
-    """Know an ended call by its response id, if its tokens may still come."""
-    if call.endpoint is not _ENDPOINT or not call.requests:
+    """Know an ended call to `AWAITED` by its response id, if its tokens may still come."""
+    if not call.requests:
         return
     reader = call.requests[-1].reader
     if reader is not None and reader.answer.id is not None and reader.answer.usage is None:
@@ -53,8 +53,8 @@ class Look:
         self._reader: AnswerReader | None = None
 
     def begin(self, content_type: str, header: Header) -> None:
-        assert _ENDPOINT is not None
-        self._reader = reader_for(_ENDPOINT, content_type)
+        assert AWAITED is not None
+        self._reader = reader_for(AWAITED, content_type)
 
     def feed(self, data: bytes) -> None:
         if self._reader is not None:

@@ -18,16 +18,16 @@ from fanlight._announce import forget
 from fanlight._finalisers import in_collector, put_off
 from fanlight._guard import guarded
 from fanlight._runtime import runtime
-from fanlight._spans import error_type_of, start_span
+from fanlight._spans import error_type_of, start_as, start_span
 from fanlight.capture.answer import Usage
 from fanlight.capture.body import AnswerReader, reader_for
-from fanlight.capture.endpoints import endpoint_of
+from fanlight.capture.endpoints import endpoint_at
 from fanlight.capture.outcome import End, completed_usage, end_of_error, outcome_of, unreported_usage
 from fanlight.capture.request import Asked, text_bytes
 from fanlight.capture.wire_format import Endpoint, Header, no_header
 from fanlight.patches._announce_call import announce_call
-from fanlight.patches._attributes import call_attributes, request_attributes
-from fanlight.patches._background import expect
+from fanlight.patches._attributes import call_attributes, call_template, request_attributes
+from fanlight.patches._background import AWAITED, expect
 from fanlight.patches._content import keeps, put_content
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import RequestOutcome, UsageSource
@@ -85,8 +85,11 @@ class Request:
         self._error_type: str | None = None
         self.ended = False
         self.ended_ns = started_ns
-        call.requests.append(self)
-        announce_call(call, sent)
+        requests = call.requests
+        requests.append(self)
+        if len(requests) == 1:
+            call.span.template = call_template(call.endpoint, call.asked, host, port)
+        _announce(call, sent)
 
     def headers_came(
         self, status: int, content_type: str, inflate: Inflate | None, header: Header = no_header
@@ -95,13 +98,24 @@ class Request:
         self.status = status
         self.inflate = inflate
         # What an SDK sends may go to another endpoint than it says: Anthropic's to Bedrock or Vertex.
-        endpoint = endpoint_of("POST", self.path) or self.call.endpoint
+        endpoint = endpoint_at(self.path) or self.call.endpoint
         keep_text = runtime.content is not None and keeps(names.OUTPUT_MESSAGES)
         self.reader = reader_for(endpoint, content_type, header, keep_text=keep_text)
 
     @guarded
     def feed(self, chunk: bytes, now_ns: int) -> None:
         """Bytes of the body have passed."""
+        self._take(chunk, now_ns)
+
+    def whole(self, body: bytes) -> None:
+        """The body has come at once, with its content encoding undone."""
+        self.inflate = None
+        try:
+            self._take(body, clock_ns())
+        finally:
+            self.finish("completed")
+
+    def _take(self, chunk: bytes, now_ns: int) -> None:
         self.last_byte_ns = now_ns
         reader = self.reader
         if reader is None:
@@ -128,7 +142,8 @@ class Request:
         last_byte_ns = self.last_byte_ns
         self.ended_ns = clock_ns() if last_byte_ns is None or self.error_name is not None else last_byte_ns
         self._finish_reading()
-        self.call.settle()
+        if not self.call.running:
+            self.call.settle()
 
     @guarded
     def _finish_reading(self) -> None:
@@ -176,6 +191,9 @@ class Request:
         return None if self.reader is None else self.reader.answer.error_type
 
 
+_announce = guarded(announce_call)
+
+
 class Call:
     """One model call. `running` while its operation has not returned."""
 
@@ -200,16 +218,7 @@ class Call:
         self._error_type: str | None = None
         self._wall_ns = time.time_ns()
         self._clock_ns = clock_ns()
-        attributes: dict[str, str | bool] = {names.OPERATION_NAME: endpoint.operation, names.WIRE: True}
-        if asked.model is not None:
-            attributes[names.REQUEST_MODEL] = asked.model
-        self.span = start_span(
-            f"{endpoint.operation} {asked.model}" if asked.model else endpoint.operation,
-            "call",
-            kind=SpanKind.CLIENT,
-            attributes=attributes,
-            start_time_ns=self._wall_ns,
-        )
+        self.span = start_as(call_template(endpoint, asked, None, None), None, self._wall_ns)
         open_calls[id(self)] = self
 
     def returned(self, error: BaseException | None) -> None:
@@ -217,9 +226,10 @@ class Call:
         self.running = False
         if error is not None:
             self._error_type = error_type_of(error)
-        for request in self.requests:
-            if error is not None or (len(self.requests) > 1 and (request.status or 500) >= 400):
-                request.finish("closed")
+        if error is not None or len(self.requests) > 1:
+            for request in self.requests:
+                if error is not None or (request.status or 500) >= 400:
+                    request.finish("closed")
         self.settle()
 
     def settle(self) -> None:
@@ -279,12 +289,19 @@ def _end(call: Call) -> None:
     if len(requests) > 1:
         for resend_count, request in enumerate(requests):
             _write_request_span(call, request, resend_count)
-    span.set_all(call_attributes(call.asked, requests))
+        span.mixed = True  # the server that it names may be another than the first one
+    span.add(call_attributes(requests))
     error_type = call.error_type
     if error_type is not None:
         span.error(error_type)
-    span.end(call.wall_ns(max(request.ended_ns for request in requests)) if requests else None)
-    expect(call)
+    if not requests:
+        span.end()
+    elif len(requests) == 1:
+        span.end(call.wall_ns(requests[0].ended_ns))
+    else:
+        span.end(call.wall_ns(max(request.ended_ns for request in requests)))
+    if call.endpoint is AWAITED:
+        expect(call)
 
 
 def _write_request_span(call: Call, request: Request, resend_count: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextvars import ContextVar, Token
 
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from fanlight._context import attach
+from fanlight._current import detach
 from fanlight.patches._call import Call
 
 current_call: ContextVar[Call | None] = ContextVar("fanlight.call", default=None)
@@ -16,7 +17,7 @@ Entered = tuple[Token[Call | None], Token[Context]]
 
 def enter_call(call: Call) -> Entered:
     """Make a call and its span current."""
-    return current_call.set(call), otel_context.attach(call.span.context)
+    return current_call.set(call), attach(call.span.context)
 
 
 def leave_call(entered: Entered) -> None:
@@ -25,7 +26,7 @@ def leave_call(entered: Entered) -> None:
         current_call.reset(entered[0])
     except ValueError:
         return
-    otel_context.detach(entered[1])
+    detach(entered[1])
 
 
 def running_call() -> Call | None:

@@ -15,7 +15,7 @@ from fanlight._guard import guarded
 from fanlight._propagation import Lent, lend
 from fanlight._runtime import runtime
 from fanlight.patches import _sends
-from fanlight.patches._call import Inflate, Request, clock_ns
+from fanlight.patches._call import Inflate, Request
 from fanlight.patches._hooks import Hook
 from fanlight.patches._httpx_streams import stream_classes
 from fanlight.patches._readings import Reading
@@ -55,7 +55,7 @@ def watch_client(module: ModuleType, client: Any) -> list[Hook]:
 class _Message(_sends.Message):
     """A request of httpx as `_sends` wants it."""
 
-    __slots__ = ("_module", "_sender")
+    __slots__ = ("_module", "_path", "_sender")
 
     def __init__(self, module: ModuleType, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The request is the only argument of the four methods, behind `self` where a class is patched."""
@@ -63,11 +63,15 @@ class _Message(_sends.Message):
         self._sender = args[0] if isinstance(owner, type) else owner
         self.source = source = args[-1] if "request" not in kwargs else kwargs["request"]
         self.method = source.method
+        self._path: str | None = None
 
     def path(self) -> str:
         """`url.path` would unquote it, at five times the cost."""
-        path: bytes = self.source.url.raw_path
-        return path.partition(b"?")[0].decode("ascii", "replace")
+        path = self._path
+        if path is None:
+            raw: bytes = self.source.url.raw_path
+            self._path = path = raw.partition(b"?")[0].decode("ascii", "replace")
+        return path
 
     def server(self) -> tuple[str, int | None]:
         url = self.source.url
@@ -109,13 +113,11 @@ class _Reply:
     def watch(self, request: Request | Reading) -> None:
         response = self._response
         content_type, encoding = _body_headers(response)
-        inflate = _inflate(self._module, encoding)
+        inflate = _inflate(self._module, encoding) if encoding else None
         request.headers_came(response.status_code, content_type, inflate, response.headers.get)
         content = getattr(response, "_content", None)
         if isinstance(content, bytes):
-            request.inflate = None  # already undone
-            request.feed(content, clock_ns())
-            request.finish("completed")
+            request.whole(content)
             return
         classes = stream_classes(self._module)
         response.stream = (classes.sync if self._sync else classes.asynchronous)(response.stream, request)
@@ -143,7 +145,10 @@ def _watch(module: ModuleType, owner: Any, name: str, *, transport: bool) -> Hoo
                 _sends.failed(entry, error)
             raise
         finally:
-            _over(entry, lent)
+            if entry is not None:
+                _sends.leave(entry)
+            if lent is not None:
+                _take_back(lent)
         return response
 
     hook.put(watched)
@@ -172,7 +177,10 @@ def _watch_async(module: ModuleType, owner: Any, name: str, *, transport: bool) 
                 _sends.failed(entry, error)
             raise
         finally:
-            _over(entry, lent)
+            if entry is not None:
+                _sends.leave(entry)
+            if lent is not None:
+                _take_back(lent)
         return response
 
     hook.put(watched)
@@ -186,11 +194,8 @@ def _lend(message: _Message) -> Lent | None:
 
 
 @guarded
-def _over(entry: _sends.Entry | None, lent: Lent | None) -> None:
-    if entry is not None:
-        _sends.leave(entry)
-    if lent is not None:
-        lent.take_back()
+def _take_back(lent: Lent) -> None:
+    lent.take_back()
 
 
 def _body_headers(response: Any) -> tuple[str, str]:
@@ -205,7 +210,7 @@ def _body_headers(response: Any) -> tuple[str, str]:
 
 def _inflate(module: ModuleType, encoding: str) -> Inflate | None:
     """The module's own decoders, the last applied first; it leaves out those that it does not know."""
-    if not encoding or encoding == "identity":
+    if encoding == "identity":
         return None
     known = module._decoders.SUPPORTED_DECODERS
     applied = [name.strip() for name in encoding.split(",")]

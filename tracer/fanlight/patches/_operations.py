@@ -11,20 +11,18 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fanlight._guard import guarded
 from fanlight._spans import suppressed
 from fanlight.capture.request import decode_body, read_request
 from fanlight.capture.wire_format import Endpoint
 from fanlight.patches._call import Call
-from fanlight.patches._current import Entered, enter_call, leave_call, running_call
+from fanlight.patches._current import Entered, current_call, enter_call, leave_call
 from fanlight.patches._hooks import Hook
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """What a method was called for."""
 
     endpoint: Endpoint
@@ -109,12 +107,12 @@ def _open(read: Read, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Entry
     found = read(args, kwargs)
     if found is None or suppressed():
         return None
-    above = running_call()
-    if above is not None and above.made_of is found.made_of:
+    above = current_call.get()
+    if above is not None and above.running and above.made_of is found.made_of:
         return None
     body = decode_body(found.body) if isinstance(found.body, bytes) else found.body
     endpoint, known = found.endpoint, body if isinstance(body, dict) else None
-    if known is not None and endpoint.is_json and not endpoint.fits(known):
+    if known is not None and endpoint.keys and not endpoint.fits(known):
         return None  # POST /conversations is a request at Mistral's and none at OpenAI's
     call = Call(endpoint, read_request(endpoint, found.path, known), made_of=found.made_of)
     return call, enter_call(call)

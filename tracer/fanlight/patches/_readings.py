@@ -54,6 +54,12 @@ class Reading:
         if self._reads and not self.ended:
             self._taker.feed(chunk if self.inflate is None else self.inflate(chunk))
 
+    def whole(self, body: bytes) -> None:
+        """The body has come at once, with its content encoding undone."""
+        self.inflate = None
+        self.feed(body, 0)
+        self.finish("completed")
+
     @guarded
     def finish(self, end: End) -> None:
         """The body is over, whole or not; only the first call counts."""

@@ -10,8 +10,8 @@ Nothing here knows a client library: each says what passes as a `Message` and wh
 
 from __future__ import annotations
 
-import contextlib
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from fanlight.capture.wire_format import Endpoint
 from fanlight.patches._background import look_at
 from fanlight.patches._batches import results_at
 from fanlight.patches._call import Call, Request, clock_ns
-from fanlight.patches._current import Entered, enter_call, leave_call, running_call
+from fanlight.patches._current import Entered, current_call, enter_call, leave_call
 from fanlight.patches._readings import BodyTaker, Reading
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -134,9 +134,9 @@ class Send:
 
     def left(self) -> None:
         self.running = False
-        self.stepped_out()
         if not self._own_call:
             return
+        self.stepped_out()
         if self.call.requests:
             self.call.returned(None)
         else:  # a redirect, or an answer from a cache: not a call of its own
@@ -144,7 +144,7 @@ class Send:
 
     def begin(self, message: Message, started_ns: int) -> Request:
         host, port = message.server()
-        sent = message.body() if self.endpoint.is_json else None
+        sent = message.body() if self.endpoint.keys else None
         return Request(self.call, host, port, message.path(), sent, started_ns)
 
     def _begun(self) -> Request:
@@ -241,25 +241,27 @@ def failed(entry: Entry, error: BaseException) -> None:
 
 @guarded
 def leave(entry: Entry) -> None:
-    _step_out(entry)
-    entry[0].left()
+    try:
+        _passing.reset(entry[1])
+    except ValueError:  # a coroutine closed by the garbage collector, in another context
+        pass
+    finally:
+        entry[0].left()
 
 
 @guarded
 def step_out(entry: Entry) -> Passing:
     """Leave the code that sends, of a library that fetches the answer in a second step; `left` ends it."""
-    _step_out(entry)
+    with suppress(ValueError):  # as in `leave`, which is what runs in a call
+        _passing.reset(entry[1])
     entry[0].stepped_out()
     return entry[0]
 
 
-def _step_out(entry: Entry) -> None:
-    with contextlib.suppress(ValueError):  # a coroutine closed by the garbage collector, in another context
-        _passing.reset(entry[1])
-
-
 def _recognise(message: Message, transport: bool) -> Passing | None:
-    above = passing()
+    above = _passing.get()
+    if above is not None and not above.running:
+        above = None
     if type(above) is Leaf or type(above) is Look:
         return None
     if message.method == "GET":
@@ -272,8 +274,8 @@ def _recognise(message: Message, transport: bool) -> Passing | None:
         if endpoint is above.endpoint:
             return Leaf(above, message) if transport else None
         return None if endpoint is None else _own_send(message, endpoint, transport)
-    call = running_call()
-    if call is not None and (endpoint is call.endpoint or message.has_header(_SDK_HEADER)):
+    call = current_call.get()
+    if call is not None and call.running and (endpoint is call.endpoint or message.has_header(_SDK_HEADER)):
         return Send(message, call.endpoint, call, own_call=False, alone=transport or message.sent_unseen())
     return None if endpoint is None else _own_send(message, endpoint, transport)
 

@@ -11,7 +11,6 @@ whose `output_tokens` is a beginning and no result. Counting tokens and batches 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.formats.openai import absorb_error
@@ -27,7 +26,7 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
         message = mapping(body.get("message"))
         _absorb_message(answer, message)
         if answer.usage is not None:
-            answer.usage = replace(answer.usage, output_tokens=None)
+            answer.usage = answer.usage._replace(output_tokens=None)
     elif kind == "message_delta":
         _absorb_stop(answer, mapping(body.get("delta")))
         _absorb_usage(answer, body)

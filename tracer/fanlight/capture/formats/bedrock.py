@@ -12,7 +12,6 @@ are the maker's, where there are any. Streams are binary (`aws_stream`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from fanlight.capture.answer import Answer, ServerTimings
 from fanlight.capture.formats import anthropic, cohere, openai
@@ -76,7 +75,7 @@ def _absorb_llama(answer: Answer, body: Mapping[str, object]) -> None:
     _put_reason(answer, body.get("stop_reason"))
     found, before = LLAMA.read(body), answer.usage
     if found is not None and found.input_tokens is None and before is not None:
-        found = replace(found, input_tokens=before.input_tokens)
+        found = found._replace(input_tokens=before.input_tokens)
     answer.usage = found or before
 
 
@@ -86,8 +85,8 @@ def _absorb_titan(answer: Answer, body: Mapping[str, object]) -> None:
         _put_reason(answer, result.get("completionReason"), place)
     found = TITAN.read(body)
     if found is not None and results:
-        found = replace(
-            found, output_tokens=added(*(count(result.get("tokenCount")) for _, result in results))
+        found = found._replace(
+            output_tokens=added(*(count(result.get("tokenCount")) for _, result in results))
         )
     answer.usage = found or answer.usage
 

@@ -12,7 +12,6 @@ name the same things in another way. Counting tokens, files and caches are no re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.token_rules import GEMINI, GEMINI_INTERACTIONS
@@ -49,7 +48,7 @@ def read_usage(usage: Mapping[str, object]) -> Usage | None:
     total = count(usage.get("totalTokenCount"))
     if found is None or found.output_tokens is not None or found.input_tokens is None or total is None:
         return found
-    return replace(found, output_tokens=max(total - found.input_tokens, 0))
+    return found._replace(output_tokens=max(total - found.input_tokens, 0))
 
 
 def _absorb_error(answer: Answer, error: object) -> None:

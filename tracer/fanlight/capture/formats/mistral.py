@@ -7,7 +7,6 @@ brought in. OCR counts pages and no tokens. Listing and reading conversations ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from fanlight.capture.answer import Answer
 from fanlight.capture.formats import openai
@@ -35,7 +34,7 @@ def _add_connectors(answer: Answer, usage: Mapping[str, object]) -> None:
     if found is None or not brought:
         return
     if added(found.input_tokens, found.output_tokens, brought) == count(usage.get("total_tokens")):
-        answer.usage = replace(found, input_tokens=added(found.input_tokens, brought))
+        answer.usage = found._replace(input_tokens=added(found.input_tokens, brought))
 
 
 CONVERSATIONS = WireFormat(

@@ -12,7 +12,6 @@ Not requests, since no model runs: /models, /files, /batches, /responses/{id} (a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from fanlight.capture.answer import Answer, Usage
 from fanlight.capture.formats.openai_timings import read_timings
@@ -38,20 +37,29 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
     choices = body.get("choices")
     if isinstance(choices, list):
         _absorb_choices(answer, choices)
-    vendor = mapping(body.get("x_groq"))
-    usage = body.get("usage") or vendor.get("usage")
+    usage, error = body.get("usage"), body.get("error")
+    if "x_groq" in body:
+        vendor = mapping(body["x_groq"])
+        usage, error = usage or vendor.get("usage"), error or vendor.get("error")
     if isinstance(usage, dict):
         absorb_usage(answer, usage)
-    answer.timings = read_timings(body, mapping(usage)) or answer.timings
-    absorb_error(answer, body.get("error") or vendor.get("error") or _said_error(body))
+        answer.timings = read_timings(body, usage) or answer.timings
+    else:
+        answer.timings = read_timings(body, _NONE) or answer.timings
+    error = error or _said_error(body)
+    if error:
+        absorb_error(answer, error)
     return False
+
+
+_NONE: Mapping[str, object] = {}
 
 
 def _said_error(body: Mapping[str, object]) -> Mapping[str, object] | None:
     """An error that is the body itself: Mistral, vLLM before 0.10; an `event: error` of Z.ai; MiniMax."""
     if body.get("object") == "error" or ("choices" not in body and text(body.get("message")) is not None):
         return body
-    status = mapping(body.get("base_resp")).get("status_code")
+    status = mapping(body["base_resp"]).get("status_code") if "base_resp" in body else None
     return {"code": status} if status else None
 
 
@@ -123,7 +131,7 @@ def read_usage(usage: Mapping[str, object]) -> Usage | None:
     # xAI keeps reasoning out of completion_tokens; the total tells (docs.x.ai, "usage").
     summed = added(found.input_tokens, found.output_tokens, found.reasoning_tokens)
     if summed == usage.get("total_tokens") and found.output_tokens is not None:
-        return replace(found, output_tokens=found.output_tokens + found.reasoning_tokens)
+        return found._replace(output_tokens=found.output_tokens + found.reasoning_tokens)
     return found
 
 

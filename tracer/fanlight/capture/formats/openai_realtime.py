@@ -6,7 +6,6 @@ Its events are named like those of the responses API; the details of its usage a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from fanlight.capture.answer import Answer
 from fanlight.capture.formats.openai import absorb_response
@@ -20,7 +19,7 @@ def absorb_realtime(answer: Answer, body: Mapping[str, object]) -> bool:
     usage = mapping(mapping(body.get("response")).get("usage"))
     cached = count(mapping(usage.get("input_token_details")).get("cached_tokens"))
     if answer.usage is not None and cached is not None:
-        answer.usage = replace(answer.usage, cache_read_tokens=cached)
+        answer.usage = answer.usage._replace(cache_read_tokens=cached)
     return is_last
 
 
