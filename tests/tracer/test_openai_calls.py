@@ -1,11 +1,14 @@
 """Plain calls of the openai SDK: one span each, with what the provider says it cost."""
 
+import gc
 from typing import Any
 
 import pydantic
 import pytest
 
 import fanlight
+from fanlight._spans import LiveSpan
+from fanlight.patches._call import Call, Request
 from fanlight.testing import Captured
 from mock_provider import Fault, Provider
 from sdk_drivers import MESSAGES, Driver
@@ -38,6 +41,23 @@ def test_a_call_says_what_was_asked_and_where(provider: Provider, driver: Driver
     assert said["gen_ai.provider.name"] == "openai"
     assert str(said["gen_ai.response.id"]).startswith("chatcmpl-")
     assert said["fanlight.wire"] is True
+
+
+def test_an_ended_call_leaves_nothing_to_the_garbage_collector(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    url = provider.scenario()
+    client = driver.client(url)
+    gc.collect()
+    gc.disable()
+    try:
+        driver.run(client.chat.completions.create(model="m", messages=MESSAGES))
+        left = [found for found in gc.get_objects() if isinstance(found, Call | Request | LiveSpan)]
+    finally:
+        gc.enable()
+    provider.truth(url, expect=1)
+    assert left == []
+    assert len(captured.spans) == 1
 
 
 def test_a_compressed_answer_is_read(provider: Provider, driver: Driver, captured: Captured) -> None:

@@ -302,6 +302,8 @@ def _end(call: Call) -> None:
         span.end(call.wall_ns(max(request.ended_ns for request in requests)))
     if call.endpoint is AWAITED:
         expect(call)
+    requests.clear()  # each holds its call: they would lie there until a collection, prompt and all
+    call.made_of = None
 
 
 def _write_request_span(call: Call, request: Request, resend_count: int) -> None:
