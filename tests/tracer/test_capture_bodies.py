@@ -183,8 +183,8 @@ def test_a_large_answer_is_read_by_its_end(monkeypatch: pytest.MonkeyPatch) -> N
         "usage": {"prompt_tokens": 7, "total_tokens": 7},
     }
     decoded: list[int] = []
-    loads = json.loads
-    monkeypatch.setattr(values.json, "loads", lambda data: decoded.append(len(data)) or loads(data))
+    scan = values._scan
+    monkeypatch.setattr(values, "_scan", lambda text, at: decoded.append(len(text)) or scan(text, at))
     found = answer_of(json.dumps(body).encode())
     assert (found.model, found.usage) == ("m", Usage(7))
     assert max(decoded) < 200

@@ -60,6 +60,40 @@ def test_a_stream_may_be_cut_anywhere(shape: str, cuts: list[int], data: st.Data
         assert cut.answer.usage.output_tokens == mock_openai.OUTPUT_TOKENS
 
 
+@st.composite
+def said(draw: st.DrawFn) -> dict[str, Any]:
+    """An event of chat completions; short words, so that many are alike but for them."""
+    key = draw(st.sampled_from(["content", "content", "content", "reasoning_content"]))
+    text = draw(
+        st.one_of(st.sampled_from(["", "a", "usage", "finish_reason", '"', "\\"]), st.text(max_size=3))
+    )
+    reason = draw(st.sampled_from([None] * 9 + ["stop"]))
+    tokens = draw(st.sampled_from([None] * 9 + [1, 2, 30]))
+    usage = None if tokens is None else {"prompt_tokens": 3, "completion_tokens": tokens}
+    choice = {"index": 0, "delta": {key: text}, "finish_reason": reason}
+    padding = draw(
+        st.sampled_from([{}, {}, {"obfuscation": "x"}, {"obfuscation": "xyz"}, {"obfuscation": ""}])
+    )
+    return {"id": "c", "model": "m", "choices": [choice], "usage": usage, **padding}
+
+
+@given(events=st.lists(said(), max_size=40), compact=st.booleans(), at_once=st.booleans())
+def test_events_that_are_alike_say_what_each_says(
+    events: list[dict[str, Any]], compact: bool, at_once: bool
+) -> None:
+    separators = (",", ":") if compact else None
+    chunks = [b"data: " + json.dumps(event, separators=separators).encode() + b"\n\n" for event in events]
+    reader = read("chat", *([b"".join(chunks)] if at_once else chunks))
+    choices = [event["choices"][0] for event in events]
+    texts = [text for choice in choices for text in choice["delta"].values() if text]
+    assert reader.content_events == len(texts)
+    assert reader.content_bytes == sum(len(json.dumps(text)) - 2 for text in texts)
+    reasons = [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
+    assert reader.answer.finish_reasons == ({0: reasons[-1]} if reasons else {})
+    counts = [event["usage"]["completion_tokens"] for event in events if event["usage"]]
+    assert reader.answer.usage == (Usage(3, counts[-1]) if counts else None)
+
+
 def test_only_news_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
     monkeypatch.setattr(events.json, "loads", lambda data: decoded.append(data) or {"id": "c"})

@@ -17,6 +17,9 @@ from fanlight.capture.wire_format import WireFormat
 
 MAX_EVENT_BYTES = 8 * 2**20  # an unfinished event above this is dropped, and only it
 
+MAX_SHAPES = 16  # tried on one stream; one whose events are all unlike is read without
+
+NO_SHAPE = (b"\xff", b"", b"")  # no event in UTF-8 begins so
 _NOTHING = (b":null", b": null", b":false", b": false")
 _UNTIL_QUOTE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
 
@@ -32,6 +35,8 @@ class EventReader(ABC):
         "_latest",
         "_latest_event",
         "_news",
+        "_shape",
+        "_shapes_left",
         "_start",
         "_starts",
         "_uncounted",
@@ -51,6 +56,8 @@ class EventReader(ABC):
         self._start = self._starts[0]  # what stood before the text in the latest event that had some
         self._latest_event = b""
         self._known = False  # an event was decoded, so that the id and the model are known
+        self._shape = NO_SHAPE
+        self._shapes_left = MAX_SHAPES
 
     @abstractmethod
     def feed(self, chunk: bytes) -> None:
@@ -64,6 +71,22 @@ class EventReader(ABC):
 
     def _event(self, event: bytes, begin: int = 0) -> None:
         """Take one event; its JSON text begins at `begin`."""
+        before, behind, closing = self._shape
+        if event.startswith(before):
+            at = len(before)
+            end = event.find(b'"', at)
+            if end > at and event[end - 1] != 0x5C and event.startswith(behind, end):
+                rest = end + len(behind)
+                if closing:
+                    plain = event.endswith(closing) and event.find(b'"', rest) == len(event) - len(closing)
+                else:
+                    plain = rest == len(event)
+                if plain:
+                    self.content_events += 1
+                    self.content_bytes += end - at
+                    if self.answer.texts is not None:
+                        self.answer.texts.append(event[at:end])
+                    return
         if self._uncounted and _has_one(event, self._uncounted):
             self._news_came(event, begin)
             return
@@ -74,16 +97,18 @@ class EventReader(ABC):
                 if at >= 0 and not event.startswith(_NOTHING, at + len(key)):
                     break
             else:
-                if self._latest:
-                    at = event.find(self._latest)
-                    if at >= 0 and not event.startswith(_NOTHING, at + len(self._latest)):
-                        self._latest_event = event[begin:]
+                if self._latest and self._latest in event and _says(event, self._latest):
+                    self._latest_event = event[begin:]
+                    return
+                if self._shapes_left and not event.startswith(before):
+                    self._shapes_left -= 1
+                    self._shape = _shape_of(event, event.find(self._start) + len(self._start), end)
                 return
         self._news_came(event, begin)
 
     def _news_came(self, event: bytes, begin: int) -> None:
         if self._latest_event:
-            if event.find(self._latest) < 0:
+            if not _says(event, self._latest):
                 self._decode(self._latest_event)
             self._latest_event = b""
         self._decode(event[begin:])
@@ -94,6 +119,7 @@ class EventReader(ABC):
             end = self._count_text(event, start)
             if end:
                 self._start = start
+                self._shape = NO_SHAPE
                 return end
         return 0
 
@@ -128,6 +154,32 @@ class EventReader(ABC):
             self._known = True
             if self._format.absorb(self.answer, event):
                 self.done = True
+
+
+Shape = tuple[bytes, bytes, bytes]
+
+
+def _shape_of(event: bytes, text_at: int, text_end: int) -> Shape:
+    """What stands before the text of an event that says nothing new, what behind it, and, where a string is
+    the last in the event (OpenAI's `obfuscation`), what behind that: another event of this shape says nothing
+    new either, since neither text nor string has a quote, and so no key, in it."""
+    behind = event[text_end:]
+    begin = behind.rfind(b':"') + 2
+    quote = behind.find(b'"', begin)
+    if begin < 2 or quote < 0 or quote != behind.rfind(b'"'):
+        return event[:text_at], behind, b""
+    return event[:text_at], behind[:begin], behind[quote:]
+
+
+def _says(event: bytes, key: bytes) -> bool:
+    """Whether an event has a value for a key, in quotes; its text may be the same word."""
+    at = event.find(key)
+    while at >= 0:
+        behind = at + len(key)
+        if event.startswith((b":", b" :"), behind) and not event.startswith(_NOTHING, behind):
+            return True
+        at = event.find(key, behind)
+    return False
 
 
 def _has_one(event: bytes, marks: tuple[bytes, ...]) -> bool:

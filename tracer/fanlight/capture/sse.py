@@ -20,7 +20,6 @@ class StreamReader(EventReader):
     """Reads one event stream."""
 
     __slots__ = ("_dropped", "_held", "_held_bytes", "_partial", "_partial_bytes")
-    _prefix = b"data:"
 
     def __init__(self, wire_format: WireFormat, answer: Answer | None = None) -> None:
         super().__init__(wire_format, answer)
@@ -59,7 +58,9 @@ class StreamReader(EventReader):
             self._partial_bytes = 0
         lines = whole.split(b"\n")
         for line in lines[1:] if dropped else lines:
-            if line:  # every second one is empty
+            if line.startswith(b"data:") and line[-1] == 0x7D and not self._held:  # nearly all that have one
+                self._event(line, 5)
+            elif line:  # every second one is empty
                 self._line(line)
             elif self._held:
                 self._release()

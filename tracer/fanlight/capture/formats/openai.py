@@ -125,7 +125,7 @@ def read_usage(usage: Mapping[str, object]) -> Usage | None:
         return ONLY_TOTAL.read(usage)
     total = count(usage.get("total_tokens"))
     if "prompt_audio_seconds" in usage and total is not None:  # Mistral's prompt_tokens leave audio out
-        return replace(found, input_tokens=max(total - (found.output_tokens or 0), 0))
+        return found._replace(input_tokens=max(total - (found.output_tokens or 0), 0))
     if not found.reasoning_tokens:
         return found
     # xAI keeps reasoning out of completion_tokens; the total tells (docs.x.ai, "usage").
