@@ -77,8 +77,32 @@ def embed(body: Json, path: str) -> Reply:
     return Reply({"embeddings": [{"values": [1.0, 1.0]} for _ in body.get("requests", [])]})
 
 
+def interact(body: Json, path: str) -> Reply:
+    """`/interactions` (https://ai.google.dev/api/interactions-api), whole."""
+    given = count_tokens(body.get("input", ""))
+    model = f"{body.get('model')}-2026"
+    usage = {
+        "total_input_tokens": given,
+        "total_cached_tokens": CACHED_TOKENS,
+        "total_output_tokens": OUTPUT_TOKENS,
+        "total_thought_tokens": REASONING_TOKENS,
+        "total_tokens": given + OUTPUT_TOKENS + REASONING_TOKENS,
+    }
+    text = {"type": "text", "text": "word " * OUTPUT_TOKENS}
+    whole = {"id": f"interaction-{next(_ids)}", "object": "interaction", "model": model, "role": "model"}
+    whole |= {"status": "completed", "outputs": [text], "usage": usage}
+    said = {
+        "answered_by": model,
+        "finish": ["stop"],
+        "cached": CACHED_TOKENS,
+        "reasoning": REASONING_TOKENS,
+    }
+    return Reply(whole, [], given, OUTPUT_TOKENS + REASONING_TOKENS, said)
+
+
 FORMATS: dict[str, Callable[[Json, str], Reply]] = {
     ":generateContent": generate,
     ":streamGenerateContent": stream,
     ":batchEmbedContents": embed,
+    "/interactions": interact,
 }

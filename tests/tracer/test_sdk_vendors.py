@@ -8,10 +8,10 @@ import pytest
 from fanlight import patches
 from fanlight.testing import Captured
 from mock_provider import Fault, Provider
-from sdk_drivers import AsyncDriver, SyncDriver
+from sdk_drivers import AsyncDriver, Driver, SyncDriver
 from sdk_vendors import VENDORS
-from sdks import PROMPT
-from span_trees import Node, described, plain_call
+from sdks import PROMPT, GoogleSdk
+from span_trees import Node, described, plain_call, said
 
 # What these SDKs are warned of by aiohttp and pydantic.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -74,6 +74,22 @@ def test_one_wrapped_client_has_its_tries_in_one_call(
     vendor.ask(patches.wrap_client(vendor.client(url, retries=1)))
     assert len(provider.truth(url, expect=2)) == 2
     assert [call.facts["requests"] for call in described(captured)] == [2]
+
+
+def test_google_s_interactions_have_their_tries_in_one_call(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    """They are sent by another SDK within google-genai, from 3.0 on."""
+    pytest.importorskip("google.genai._gaos")
+    url = provider.scenario(Fault(status=500, headers={"retry-after-ms": "1"}), Fault(), end="")
+    client = GoogleSdk(driver).client(url, retries=1)
+    made = client.aio if isinstance(driver, AsyncDriver) else client
+    driver.run(made.interactions.create(model="m", input="one two"))
+    _, answered = provider.truth(url, expect=2)
+    (call,) = described(captured)
+    assert call.name == "chat m"
+    assert call.facts == {"model": "m", "requests": 2, **said(answered)}
+    assert [below.facts["http"] for below in call.below] == [500, 200]
 
 
 def test_counting_tokens_at_vertex_asks_no_model(provider: Provider, captured: Captured) -> None:

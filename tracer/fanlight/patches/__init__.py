@@ -33,9 +33,9 @@ from fanlight.patches import (
     _google,
     _http_client,
     _httpx,
-    _mistral,
     _processes,
     _rq,
+    _speakeasy,
     _stainless,
     _subprocesses,
     _threads,
@@ -53,7 +53,7 @@ __all__ = ["end_open_calls", "install_all", "uninstall_all", "wrap_client"]
 
 T = TypeVar("T")
 
-_SDKS = (_stainless, _google, _mistral, _cohere, _botocore)
+_SDKS = (_stainless, _google, _speakeasy, _cohere, _botocore)
 _TRANSPORTS = (_httpx, _http_client, _urllib3, _aiohttp, _websockets, _aiohttp_sockets)
 _ENTRIES = (_web, _celery, _rq, _dramatiq, _apscheduler)
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from fanlight._guard import guarded
-from fanlight.patches import _cohere, _google, _httpx, _mistral, _ollama, _sessions, _stainless
+from fanlight.patches import _cohere, _google, _httpx, _ollama, _sessions, _speakeasy, _stainless
 from fanlight.patches._hooks import Hook
 
 # What makes a client of a client: copies that share its HTTP client; google-genai's client of an event loop.
@@ -30,7 +30,7 @@ class Family(Protocol):
     def http_clients(self, client: Any, /) -> list[Any]: ...
 
 
-_FAMILIES: tuple[Family, ...] = (_stainless, _google, _mistral, _cohere, _ollama, _sessions)
+_FAMILIES: tuple[Family, ...] = (_stainless, _google, _speakeasy, _cohere, _ollama, _sessions)
 
 
 def wrap_one(client: Any) -> None:

@@ -1,7 +1,8 @@
-"""mistralai: `BaseSDK.do_request` sends the request that a method has built, again if it was told to.
+"""SDKs made by Speakeasy: mistralai, and the interactions of google-genai 3.
 
-Its clients of Azure and Google Cloud are distributions of their own before 2.0, parts of it since. That of
-Google Cloud writes the path of Vertex into the request only when it sends it.
+`BaseSDK.do_request` sends the request that a method has built, again if it was told to. Mistral's clients of
+Azure and Google Cloud are distributions of their own before 2.0, parts of it since. That of Google Cloud
+writes the path of Vertex into the request only when it sends it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MODULES = tuple(
     for package in (
         *("mistralai", "mistralai_azure", "mistralai_gcp"),  # 1.x
         *("mistralai.client", "mistralai.azure.client", "mistralai.gcp.client"),  # since 2.0
+        "google.genai._gaos",
     )
 )
 CLIENTS = frozenset(
@@ -32,7 +34,7 @@ CLIENTS = frozenset(
     )
 )
 _METHODS = ("do_request", "do_request_async")
-# The parts of a client that ask models; each sends for itself.
+# The parts of a client of Mistral that ask models; each sends for itself.
 _PARTS = (
     *("chat", "agents", "fim", "embeddings", "classifiers", "ocr", "responses"),
     *("beta.conversations", "audio.transcriptions", "audio.speech"),
@@ -41,7 +43,10 @@ _PARTS = (
 
 def patch_module(module: ModuleType) -> list[Hook]:
     """Watch every client."""
-    return [watch(module.BaseSDK, name, _read) for name in _METHODS]
+    owners = [module.BaseSDK]
+    if hasattr(module, "AsyncBaseSDK"):  # Google's
+        owners.append(module.AsyncBaseSDK)
+    return [watch(owner, name, _read) for owner in owners for name in _METHODS if hasattr(owner, name)]
 
 
 def watch_client(client: Any) -> list[Hook]:
