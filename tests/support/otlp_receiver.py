@@ -51,6 +51,7 @@ class OtlpReceiver:
     def __init__(self, port: int = 0) -> None:
         self.requests: list[Received] = []
         self.refused = 0
+        self.most_spans: float = float("inf")
         self.connections: list[socket.socket] = []
         self._faults: list[Fault] = []
         self._always: Fault | None = None
@@ -79,6 +80,10 @@ class OtlpReceiver:
     def always(self, fault: Fault | None) -> None:
         """Answer everything so from now on; None ends it."""
         self._always = fault
+
+    def refuse_larger(self, spans: int) -> None:
+        """Answer 413 from now on to requests of more spans."""
+        self.most_spans = spans
 
     def reject(self, spans: int) -> None:
         """Answer the next request with a partial success."""
@@ -142,13 +147,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        fault = self.receiver.next_fault()
+        request = ExportTraceServiceRequest.FromString(body)
+        scopes = [scope for resource in request.resource_spans for scope in resource.scope_spans]
+        too_large = sum(len(scope.spans) for scope in scopes) > self.receiver.most_spans
+        fault = Fault(413) if too_large else self.receiver.next_fault()
         time.sleep(fault.delay_s)
         if fault.status == 200:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self.receiver.requests.append(
-                Received(self.path, headers, ExportTraceServiceRequest.FromString(body))
-            )
+            self.receiver.requests.append(Received(self.path, headers, request))
         else:
             self.receiver.refused += 1
         self._answer(fault)

@@ -222,6 +222,39 @@ def test_what_a_full_queue_refuses_is_delivered_from_the_spool_by_the_same_proce
     assert files() == []
 
 
+def test_what_a_dead_process_left_comes_in_parts_where_it_is_too_large_at_once(
+    collector: OtlpReceiver,
+) -> None:
+    run(f"record(100, 's'); {KILL}")
+    collector.refuse_larger(7)
+    fanlight.instrument()
+    start_span("next", "tool").end()
+    collector.wait_for(101)
+    assert len({span.span_id for span in collector.spans}) == len(collector.spans) == 101
+    assert fanlight.shutdown()
+    assert files() == []
+
+
+def test_what_no_collector_takes_of_a_dead_process_is_counted_and_no_longer_kept(
+    collector: OtlpReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(f"record(3, 's'); {KILL}")
+    collector.refuse_larger(0)
+    fanlight.instrument()
+    sink()._take_over(time.monotonic() + 10)
+    assert (counts().taken_over, counts().taken_over_refused) == (0, 3)
+    assert files() == []
+    assert [message.split(" (HTTP 413 ")[0] for message in caplog.messages] == [
+        "fanlight: the collector rejected 1 spans of a dead process"
+    ] * 3
+    collector.refuse_larger(10)
+    start_span("next", "tool").end()
+    assert fanlight.flush()
+    (resource,) = [spans.resource for r in collector.requests for spans in r.request.resource_spans]
+    told = {pair.key: pair.value.int_value for pair in resource.attributes}
+    assert told["fanlight.dropped_spans"] == 3
+
+
 @pytest.mark.parametrize("place", ["read-only", "a file", "a link", "writable by others"])
 def test_a_folder_that_cannot_be_used_stops_nothing(
     collector: OtlpReceiver,

@@ -3,49 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fanlight._guard import guard, logger
 from fanlight._outcome import Outcome
 from fanlight_schema.spool import DeadProcess, dead_processes, target_of
 
 
-def adopter(folder: Path, url: str) -> Callable[[Callable[[bytes], Outcome], int], int]:
-    """A function that sends what is there for `url`, until the collector takes no more; it gives the number
-    of spans that were delivered.
+@dataclass(slots=True)
+class Adopted:
+    """What became of the spans of dead processes."""
+
+    delivered: int = 0
+    refused: int = 0  # for good: by a collector that takes others, or too large for it one by one
+
+
+def adopter(folder: Path, url: str) -> Callable[[Callable[[bytes], Outcome], int], Adopted]:
+    """A function that sends what is there for `url`, in requests of at most so many bytes, as long as the
+    collector takes it.
     """
     target = target_of(url)
 
-    def adopt(send: Callable[[bytes], Outcome], most_bytes: int) -> int:
-        delivered = 0
+    def adopt(send: Callable[[bytes], Outcome], most_bytes: int) -> Adopted:
+        adopted = Adopted()
         with guard("adopt"):
             for dead in dead_processes(folder, target.__eq__):
                 with dead:
-                    spans = _deliver(dead, send, most_bytes)
-                    if spans is None:
+                    found = _deliver(dead, send, most_bytes)
+                    if found == "later":
                         break
-                    if spans >= 0:
+                    if found != "kept":
                         dead.remove()
-                        delivered += spans
-        return delivered
+                        adopted.delivered += found.delivered
+                        adopted.refused += found.refused
+        return adopted
 
     return adopt
 
 
-def _deliver(dead: DeadProcess, send: Callable[[bytes], Outcome], most_bytes: int) -> int | None:
-    """The spans of one process that the collector took; None if the rest has to wait, -1 if it took none.
+def _deliver(
+    dead: DeadProcess, send: Callable[[bytes], Outcome], most_bytes: int
+) -> Adopted | Literal["later", "kept"]:
+    """What became of the spans of one process; `later` if the collector takes no more now.
 
-    Another process, with other headers, or `up` may deliver what was refused whole.
+    A request that is too large is halved. What is refused from the start is kept: another process, with other
+    headers, or `up` may deliver it.
     """
-    delivered = 0
-    for request, spans in dead.requests(most_bytes):
-        outcome = send(request)
-        if outcome.verdict in ("retry", "unreachable"):
-            return None
-        if outcome.verdict != "delivered" and not delivered:
-            return -1
-        if outcome.verdict == "delivered":
-            delivered += spans - outcome.rejected
-        else:
-            logger.warning("the collector rejected %d spans of a dead process (%s)", spans, outcome.detail)
-    return delivered
+    found = Adopted()
+    for batch in dead.batches(most_bytes):
+        parts = [batch]
+        while parts:
+            part = parts.pop()
+            outcome = send(dead.request(part))
+            if outcome.verdict in ("retry", "unreachable"):
+                return "later"
+            if outcome.verdict == "rejected" and not found.delivered:
+                return "kept"
+            if outcome.verdict == "too_large" and len(part) > 1:
+                half = len(part) // 2
+                parts += (part[half:], part[:half])
+                continue
+            refused = outcome.rejected if outcome.verdict == "delivered" else len(part)
+            if refused:
+                logger.warning(
+                    "the collector rejected %d spans of a dead process (%s)",
+                    refused,
+                    outcome.detail or "partial success",
+                )
+            found.delivered += len(part) - refused
+            found.refused += refused
+    return found

@@ -33,6 +33,7 @@ from fanlight._outcome import Outcome
 from fanlight_schema import attributes as names
 
 if TYPE_CHECKING:
+    from fanlight._adopt import Adopted
     from fanlight._spans import LiveSpan
     from fanlight._spool import Spool
 
@@ -46,8 +47,8 @@ SPAN_OVERHEAD_BYTES: Final = 64  # a bytes object and its place in the queue, on
 
 
 Send: TypeAlias = "Callable[[bytes], Outcome]"
-# Delivers what dead processes left, in requests of at most this many bytes; gives the number of spans.
-Adopter: TypeAlias = "Callable[[Send, int], int]"
+# Delivers what dead processes left, in requests of at most this many bytes.
+Adopter: TypeAlias = "Callable[[Send, int], Adopted]"
 
 
 class Sender(Protocol):
@@ -69,6 +70,7 @@ class ExportCounts:
     spooled: int = 0  # the same, but they are in the spool: another process, or this one later, delivers them
     unspooled: int = 0  # records that the spool could not take: a full disk, no permission, its size limit
     taken_over: int = 0  # delivered for processes that died
+    taken_over_refused: int = 0  # of theirs, the collector would not have these
 
 
 class Drain:
@@ -293,7 +295,9 @@ class ExportSink:
                 return Outcome("retry", "not now")
             return self._ready_sender().send(payload, min(left_s, self._timeout_s))
 
-        self.counts.taken_over += self._adopt(send, self._batch_bytes)
+        adopted = self._adopt(send, self._batch_bytes)
+        self.counts.taken_over += adopted.delivered
+        self.counts.taken_over_refused += adopted.refused
 
     def _ready_sender(self) -> Sender:
         if self._sender is None:
@@ -347,8 +351,10 @@ class ExportSink:
             self._in_flight = []
 
     def _resource(self) -> Mapping[str, object]:
-        described, dropped = self._describe_resource(), self.counts.dropped
-        return {**described, names.DROPPED_SPANS: dropped} if dropped else described
+        counts = self.counts
+        lost = counts.dropped + counts.rejected + counts.taken_over_refused
+        described = self._describe_resource()
+        return {**described, names.DROPPED_SPANS: lost} if lost else described
 
     def _take(self) -> tuple[list[bytes], int]:
         queue, size = self._queue, 0

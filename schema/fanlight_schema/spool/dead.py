@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from fanlight_schema.spool.folder import lock_file, spool_files
 from fanlight_schema.spool.records import Head, Kind, Unreadable, read_head, read_records
+
+Told: TypeAlias = tuple[int, bytes]  # the kind of its record, and a span as it stands in a request
 
 
 class DeadProcess:
@@ -31,22 +33,31 @@ class DeadProcess:
 
     def requests(self, most_bytes: int) -> Iterator[tuple[bytes, int]]:
         """ExportTraceServiceRequests of at most about this size each, with the number of their spans."""
-        spans: list[tuple[int, bytes]] = []
+        for spans in self.batches(most_bytes):
+            yield self.request(spans), len(spans)
+
+    def batches(self, most_bytes: int) -> Iterator[list[Told]]:
+        """All spans, as many at once as make a request of at most about this size."""
+        spans: list[Told] = []
         size = 0
         for kind, span in self._spans():
             if spans and size + len(span) > most_bytes:
-                yield _request(self.head, spans), len(spans)
+                yield spans
                 spans, size = [], 0
             spans.append((kind, span))
             size += len(span)
         if spans:
-            yield _request(self.head, spans), len(spans)
+            yield spans
+
+    def request(self, spans: Sequence[Told]) -> bytes:
+        """The ExportTraceServiceRequest of a batch, or of a part of one."""
+        return _request(self.head, spans)
 
     def remove(self) -> None:
         """Delete the file: all of it was acknowledged."""
         self.path.unlink(missing_ok=True)
 
-    def _spans(self) -> Iterator[tuple[int, bytes]]:
+    def _spans(self) -> Iterator[Told]:
         still_open: dict[bytes, list[bytes]] = {}
         self._file.seek(self._begin)
         for kind, payload in read_records(self._file):
@@ -118,7 +129,7 @@ def _field(tag: bytes, body: bytes) -> bytes:
     return tag + _varint(len(body)) + body
 
 
-def _request(head: Head, spans: Iterable[tuple[int, bytes]]) -> bytes:
+def _request(head: Head, spans: Iterable[Told]) -> bytes:
     own = b"".join(span for kind, span in spans if kind == Kind.SPAN)
     others = b"".join(span for kind, span in spans if kind == Kind.SCOPED_SPAN)
     scope_spans = _field(b"\x12", head.scope + own) if own else b""
