@@ -235,6 +235,12 @@ def rollback_plan(to_version: int = 0) -> str:
     return "\n".join([*drops, forget]) + "\n"
 
 
+def roles(database: str) -> str:
+    """Statements that make the roles of migrator, writer and readers on a database; nothing is run."""
+    text = (resources.files("fanlight_schema") / "roles.sql").read_text(encoding="utf-8")
+    return text.replace("{database}", database)
+
+
 def render(cluster: str | None = None) -> str:
     """All statements as one text that a person can paste into a ClickHouse client."""
     if cluster is not None:

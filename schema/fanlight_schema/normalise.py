@@ -25,14 +25,13 @@ TEXTS = (
     "origin",
     "action_source",
     "workload",
-    "provider",
-    "request_model",
     "response_model",
     "error_type",
     "outcome",
     "usage_source",
 )
-COUNTS = ("cache_write_tokens", "output_tokens", "reasoning_tokens", "max_tokens", "choices", "inputs")
+QUOTED = ("user_id", "session_id", "provider", "request_model")  # in MLflow's JSON
+COUNTS = ("cache_write_tokens", "reasoning_tokens", "max_tokens", "choices", "inputs")
 
 HEADER = """\
 -- spans_mv: writes every span into `spans` as it is inserted into otel_traces, whichever route it took.
@@ -150,6 +149,14 @@ def version() -> str:
     )
 
 
+def either_count(column: str) -> str:
+    """A count of its own attribute, else of MLflow's, which has all counts in one as JSON."""
+    found = (
+        f"JSONExtract(left({raw('usage_json')}, {LONGEST_TEXT_BYTES}), {quoted(column)}, 'Nullable(UInt32)')"
+    )
+    return f"coalesce({integer(column)}, {found})"
+
+
 def input_tokens() -> str:
     """Input tokens with the cached ones in them.
 
@@ -157,7 +164,7 @@ def input_tokens() -> str:
     report them apart, and some tracers pass that on.
     """
     cache = "coalesce(cached_tokens, 0) + coalesce(cache_write_tokens, 0)"
-    total = integer("input_tokens")
+    total = either_count("input_tokens")
     return f"accurateCastOrNull({total} + if({total} < {cache}, {cache}, 0), 'UInt32')"
 
 
@@ -190,14 +197,14 @@ def columns(layout: Layout) -> dict[str, str]:
         **{column: text(column) for column in TEXTS},
         "action_id": identifier("action_id"),
         "parent_action_id": identifier("parent_action_id"),
-        "user_id": unquoted("user_id"),
-        "session_id": unquoted("session_id"),
+        **{column: unquoted(column) for column in QUOTED},
         "hop": integer("hop", "UInt16"),
         "response_id": response_id(),
         "server_address": f"if(position({address}, '://') > 0, domain({address}), {address})",
         "server_port": integer("server_port", "UInt16"),
         "cached_tokens": integer("cached_tokens"),
         **{column: integer(column) for column in COUNTS},
+        "output_tokens": either_count("output_tokens"),
         "input_tokens": input_tokens(),
         "is_stream": f"if({raw('stream')} = '', NULL, {flag('stream')})",
         "ttft_s": f"coalesce({seconds('ttft_s')}, {seconds('ttft_ms', 1000)})",

@@ -8,7 +8,7 @@ import pytest
 
 from fanlight_schema import migrate, otel_traces
 from fanlight_schema.migrate import Migration, SchemaError
-from fanlight_schema.store import Store
+from fanlight_schema.store import Store, StoreError
 
 
 def table(version: int, name: str, columns: str = "a UInt8") -> Migration:
@@ -126,3 +126,15 @@ def test_render_is_every_statement_as_one_script() -> None:
         assert migration.sql.strip().rstrip(";") in text
     with pytest.raises(SchemaError, match="cluster"):
         migrate.render(cluster="prod")
+
+
+def test_every_statement_of_the_roles_is_one_that_the_engine_understands(bare_store: Store) -> None:
+    """Parsed, not run: neither test engine has access management."""
+    without_comments = re.sub(r"(?m)^--.*$", "", migrate.roles("traces"))
+    statements = [part.strip() for part in without_comments.split(";") if part.strip()]
+    assert len(statements) > 10
+    for statement in statements:
+        parsed = bare_store.query("SELECT formatQuery({sql:String})", {"sql": statement}).rows
+        assert parsed[0][0].split()[0] == statement.split()[0]
+    with pytest.raises(StoreError):
+        bare_store.query("SELECT formatQuery('GRANT NOTHING KNOWN TO anybody')")

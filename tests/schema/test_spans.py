@@ -82,6 +82,16 @@ def test_each_dialects_own_names_land_in_the_same_columns(embedded_store: Store)
         },
         {"mlflow.spanType": '"CHAT_MODEL"', "gen_ai.usage.input_tokens": "9", "gen_ai.request.model": "m"},
         {
+            "mlflow.spanType": '"CHAT_MODEL"',
+            "mlflow.llm.model": '"m"',
+            "mlflow.chat.tokenUsage": '{"input_tokens": 9, "output_tokens": 3, "total_tokens": 12}',
+        },
+        {
+            "gen_ai.operation.name": "chat.completions",
+            "gen_ai.response.prompt_tokens": "9",
+            "gen_ai.request.model": "m",
+        },
+        {
             "traceloop.span.kind": "llm",
             "llm.request.type": "chat",
             "llm.usage.prompt_tokens": "9",
@@ -91,7 +101,7 @@ def test_each_dialects_own_names_land_in_the_same_columns(embedded_store: Store)
     insert(embedded_store, *(span(number + 1, attributes) for number, attributes in enumerate(told)))
     model = "if(response_model != '', response_model, request_model)"
     assert values(embedded_store, f"role, input_tokens, {model}") == [
-        *[("call", 9, "m")] * 6,
+        *[("call", 9, "m")] * 8,
         ("call", 9, ""),  # `model` alone is no known name
     ]
 
@@ -149,3 +159,25 @@ def test_the_state_that_counts_is_chosen_by_content_not_by_arrival(embedded_stor
     for row in (full, started, dropped):
         insert(embedded_store, row)
     assert values(embedded_store, "duration_ns, user_id, session_id") == [(10**9, "u-1", "s-1")]
+
+
+def test_details_of_the_newest_dialects_are_taken(embedded_store: Store) -> None:
+    """Vercel's AI SDK 6 (its integration's attributes of a step), MLflow and Spring AI."""
+    vercel = {
+        "ai.operationId": "ai.streamText.doStream",
+        "ai.usage.inputTokens": "120",
+        "ai.usage.inputTokenDetails.noCacheTokens": "20",
+        "ai.usage.inputTokenDetails.cacheReadTokens": "90",
+        "ai.usage.inputTokenDetails.cacheWriteTokens": "10",
+        "ai.usage.outputTokens": "30",
+        "ai.usage.outputTokenDetails.reasoningTokens": "25",
+    }
+    odd = {"mlflow.spanType": '"LLM"', "mlflow.chat.tokenUsage": '{"input_tokens": -4, "output_tokens": "x"'}
+    spring = {"gen_ai.operation.name": "framework", "spring.ai.chat.client.conversation.id": "c-7"}
+    insert(embedded_store, span(1, vercel), span(2, odd), span(3, spring))
+    counts = "input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens"
+    assert values(embedded_store, f"role, {counts}, session_id") == [
+        ("call", 120, 90, 10, 30, 25, ""),
+        ("call", None, None, None, None, None, ""),
+        ("other", None, None, None, None, None, "c-7"),
+    ]

@@ -1,5 +1,6 @@
 """`fanlight schema`: the tables and views in a ClickHouse database."""
 
+import re
 from contextlib import closing
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from fanlight_collectors.cli.target import UP_SCHEMES, StoreOption, find_target,
 from fanlight_collectors.cli.through_up import open_up
 from fanlight_collectors.doctor.findings import Finding
 from fanlight_schema import backfill, drift, migrate, otel_traces, retention
-from fanlight_schema.store import QueryError, Store, StoreError, open_store
+from fanlight_schema.store import DEFAULT_DATABASE, QueryError, Store, StoreError, open_store
 from fanlight_schema.store.urls import parse_url
 
 
@@ -185,13 +186,23 @@ def _fix(target: str, states: list[migrate.MigrationStatus]) -> str:
     return f"run: fanlight schema apply --store {parse_url(target).shown}"
 
 
-def print_sql() -> None:
+def print_sql(
+    roles: Annotated[
+        bool, typer.Option("--roles", help="Print the roles of migrator, writer and readers instead.")
+    ] = False,
+    database: Annotated[
+        str, typer.Option(metavar="NAME", help="With --roles: the database.")
+    ] = DEFAULT_DATABASE,
+) -> None:
     """Print the SQL of all migrations, to read it or to run it yourself.
 
-    Example:
+    Examples:
       fanlight schema sql | less
+      fanlight schema sql --roles --database otel
     """
-    write_text(migrate.render())
+    if re.fullmatch(r"\w+", database) is None:
+        raise unusable(f'--database is "{database}"; give a name of letters, digits and underscores')
+    write_text(migrate.roles(database) if roles else migrate.render())
 
 
 def rollback_plan(
