@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any, ClassVar
 
-from sdks import AnthropicSdk, GoogleSdk, GroqSdk, MistralSdk, OpenaiSdk, Sdk, imported
+from sdks import AnthropicSdk, CohereSdk, GoogleSdk, GroqSdk, MistralSdk, OpenaiSdk, Sdk, imported
 
 KEYS = {"aws_region": "us-east-1", "aws_access_key": "a", "aws_secret_key": "sk-secret"}
 
@@ -88,6 +88,19 @@ class AnthropicAiohttp(_OverAiohttp, AnthropicSdk):
 
 class GroqAiohttp(_OverAiohttp, GroqSdk):
     """Groq's, which is the httpx-aiohttp package."""
+
+
+class CohereAiohttp(CohereSdk):
+    """Cohere's, which it takes by itself."""
+
+    async_only: ClassVar[bool] = True
+
+    @classmethod
+    def available(cls) -> bool:
+        return _found("httpx_aiohttp")
+
+    def transport(self, timeout_s: float) -> dict[str, Any]:
+        return {}
 
 
 class AzureOpenai(OpenaiSdk):
@@ -220,6 +233,7 @@ VENDORS: tuple[Any, ...] = (
     AnthropicFoundry,
     AnthropicAiohttp,
     GroqAiohttp,
+    CohereAiohttp,
     AzureOpenai,
     GoogleVertex,
     GoogleAiohttp,

@@ -221,11 +221,16 @@ class CohereSdk(Sdk):
     def client(self, url: str, *, retries: int = 0, timeout_s: float = 30) -> Any:
         cohere = imported("cohere")
         kind = cohere.AsyncClientV2 if self.is_async else cohere.ClientV2
-        made = kind(api_key="sk-secret", base_url=url, timeout=timeout_s)
-        self._retries[id(made)] = retries + _cohere_retries_before(cohere)
+        made = kind(api_key="sk-secret", base_url=url, timeout=timeout_s, **self.transport(timeout_s))
         inner = made._client_wrapper.httpx_client.httpx_client
+        self._retries[id(made)] = retries + _cohere_retries_before(cohere)
         self.driver.at_end(inner.aclose if self.is_async else inner.close)
         return made
+
+    def transport(self, timeout_s: float) -> dict[str, Any]:
+        """httpx; left to itself it takes httpx-aiohttp where it finds that."""
+        httpx = imported("httpx")
+        return {"httpx_client": (httpx.AsyncClient if self.is_async else httpx.Client)(timeout=timeout_s)}
 
     def begin(self, client: Any, *, stream: bool) -> Any:
         ask = client.chat_stream if stream else client.chat

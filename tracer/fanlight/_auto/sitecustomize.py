@@ -30,6 +30,8 @@ CLIENTS = (
     "anthropic",
     "groq",
     "mistralai",
+    "mistralai_azure",
+    "mistralai_gcp",
     "cohere",
     "google.genai",
     "httpx",
