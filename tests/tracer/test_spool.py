@@ -9,11 +9,15 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
+from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import StatusCode
 
 import fanlight
 from fanlight import _instrument, _spool
@@ -21,6 +25,7 @@ from fanlight._announce import announce, as_died
 from fanlight._export import ExportCounts, ExportSink
 from fanlight._runtime import runtime
 from fanlight._spans import child_span, start_span
+from fanlight_schema.attributes import CONTENT
 from fanlight_schema.spool import dead_processes, default_folder, target_of
 from mock_provider import Fault, Provider
 from otlp_receiver import Fault as Refusal
@@ -513,3 +518,50 @@ def test_a_process_that_makes_no_span_makes_no_file(collector: OtlpReceiver) -> 
     assert run("").returncode == 0
     assert time.monotonic() - began < 30
     assert not folder().exists()
+
+
+PROMPTS = ["prompt-in-message", "prompt-in-status", "prompt-in-attribute", "prompt-in-event", "prompt-said"]
+
+
+@pytest.mark.parametrize("messages", ["false", "true"])
+@pytest.mark.parametrize("content", ["", ",".join(sorted(CONTENT))])
+@pytest.mark.parametrize("spans", ["false", "true"])
+def test_the_spool_holds_no_content_whatever_is_switched_on(
+    collector: OtlpReceiver,
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    messages: str,
+    content: str,
+    spans: str,
+) -> None:
+    """What is sent has what was asked for, and what the app has put there itself."""
+    monkeypatch.setenv("FANLIGHT_ERROR_MESSAGES", messages)
+    monkeypatch.setenv("FANLIGHT_CONTENT", content)
+    monkeypatch.setenv("FANLIGHT_APP_SPANS", spans)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    app = TracerProvider()
+    fanlight.instrument(tracer_provider=app)
+    with suppress(ValueError), fanlight.action("ask"):
+        current = trace.get_current_span()
+        current.set_attribute("app.input", "prompt-in-attribute")
+        current.set_attributes({"app.more": "prompt-in-attribute"})
+        current.add_event("said", {"text": "prompt-in-event"})
+        with app.get_tracer("app").start_as_current_span("app", attributes={"x": "prompt-in-attribute"}):
+            body = {"model": "m", "messages": [{"role": "user", "content": "prompt-said"}]}
+            with httpx.Client() as client:
+                client.post(f"{provider.scenario()}/chat/completions", json=body)
+        with fanlight.agent("states"):
+            trace.get_current_span().set_status(StatusCode.ERROR, "prompt-in-status")
+        open_span = start_span("chat open", "call")
+        open_span.set_attribute("app.input", "prompt-in-attribute")
+        announce(open_span)
+        raise ValueError("prompt-in-message")
+    (left,) = files()
+    held = left.read_bytes()
+    assert all(name in held for name in (b"ask", b"chat m", b"invoke_agent states", b"chat open"))
+    assert [text for text in PROMPTS if text.encode() in held] == []
+    open_span.end()
+    assert fanlight.flush()
+    sent = b"".join(received.request.SerializeToString() for received in collector.requests)
+    assert (b"prompt-in-message" in sent, b"prompt-said" in sent) == (messages == "true", content != "")
+    assert all(text in sent for text in (b"prompt-in-status", b"prompt-in-attribute", b"prompt-in-event"))

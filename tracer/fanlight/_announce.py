@@ -12,11 +12,10 @@ from typing import Final
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import AttributeValue
 
-from fanlight._otlp import encode_open_span, encode_said
+from fanlight._otlp import encode_open_span, encode_said, without_content
 from fanlight._runtime import Sink, runtime
 from fanlight._spans import LiveSpan
 from fanlight_schema import attributes as names
-from fanlight_schema.attributes import CONTENT
 
 PROCESS_DIED: Final = "process_died"
 NOTHING_MORE: Final[Mapping[str, AttributeValue]] = {}
@@ -44,9 +43,7 @@ def announce_told(sink: Sink, span: LiveSpan, told: bytes) -> None:
 
 def as_died(span: LiveSpan, known: Mapping[str, AttributeValue] = NOTHING_MORE) -> bytes:
     """A span as it is told of a process that died: an error, and no invented end."""
-    own = {**span.own, **known, names.ERROR_TYPE: PROCESS_DIED}
-    if not CONTENT.isdisjoint(own):
-        own = {name: value for name, value in own.items() if name not in CONTENT}
+    own = without_content(span, {**span.own, **known, names.ERROR_TYPE: PROCESS_DIED})
     return encode_open_span(span, encode_said(span, own))
 
 

@@ -184,7 +184,7 @@ class ScopedSpan(bytes):
 
 
 class SpanWithContent(bytes):
-    """A span that says what was said, and `bare`, the same without: what may lie on a disk."""
+    """A span that says what was said, or may say it, and `bare`, the same without: what may lie on a disk."""
 
     bare: bytes
 
@@ -232,21 +232,27 @@ _HOPS = tuple(map(_encode_hop, range(MAX_CACHED_HOP)))
 
 
 def encode_own_span(span: LiveSpan) -> bytes:
-    """A span of ours that has ended, as field 2 of ScopeSpans; with another encoding for the disk where it
-    says what was said."""
+    """A span of ours that has ended, as field 2 of ScopeSpans; with another encoding for the disk where there
+    may be content in it: what was said, an error's message, and whatever others have put there."""
     encoded = encode_span(span)
-    if CONTENT.isdisjoint(span.own):
+    if not (span.events or span.status_message or span.foreign) and CONTENT.isdisjoint(span.own):
         return encoded
     with_content = SpanWithContent(encoded)
-    with_content.bare = encode_span(span, without=CONTENT)
+    said = encode_said(span, without_content(span, span.own))
+    with_content.bare = _own_span(span, max(span.end_time_ns or 0, 0), said, _status(span, None))
     return with_content
 
 
-def encode_span(span: LiveSpan, without: frozenset[str] = frozenset()) -> bytes:
+def without_content(span: LiveSpan, own: Mapping[str, object]) -> Mapping[str, object]:
+    """Of attributes of a span, those that may lie on a disk."""
+    if not span.foreign and CONTENT.isdisjoint(own):
+        return own
+    return {name: own[name] for name in own.keys() - CONTENT - span.foreign}
+
+
+def encode_span(span: LiveSpan) -> bytes:
     """An ended span of ours as field 2 of ScopeSpans."""
     own = span.own.copy()  # another thread may be setting one
-    for name in without:
-        own.pop(name, None)
     below = b"" if not span.events and span.status is _UNSET else _below(span)
     return _own_span(span, max(span.end_time_ns or 0, 0), encode_said(span, own), below)
 
@@ -317,10 +323,14 @@ def _span(
 def _below(span: LiveSpan | AppSpan) -> bytes:
     """Events and status."""
     events = b"".join(_field(b"\x5a", event) for event in map(_event, span.events))
+    return events + _status(span, span.status_message)
+
+
+def _status(span: LiveSpan | AppSpan, message: str | None) -> bytes:
     if span.status is _UNSET:
-        return events
-    message = _field(b"\x12", _utf8(span.status_message)) if span.status_message else b""
-    return events + _field(b"\x7a", message + b"\x18" + _VARINTS[span.status.value])
+        return b""
+    said = _field(b"\x12", _utf8(message)) if message else b""
+    return _field(b"\x7a", said + b"\x18" + _VARINTS[span.status.value])
 
 
 def encode_app_span(span: AppSpan) -> bytes:

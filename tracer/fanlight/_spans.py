@@ -67,6 +67,8 @@ class LiveSpan(trace.Span):
     What it says is its template's attributes, its own, and those of its place (its action).
     """
 
+    foreign: frozenset[str] = frozenset()  # of its own, what others set: nobody knows what is in there
+
     def __init__(
         self,
         template: Template,
@@ -201,9 +203,11 @@ class LiveSpan(trace.Span):
         return self.span_context
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
+        self.foreign |= {key}
         self.set(key, value)
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        self.foreign |= attributes.keys()
         self.set_all(attributes)
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
