@@ -65,6 +65,11 @@ def read_line(line: bytes) -> BatchLine | None:
     return None if decoded is None else _read_result(decoded)
 
 
+def tells_an_end(body: bytes) -> bool:
+    """Whether a description, or a list of some, can be of jobs that have ended; a look before decoding."""
+    return any(f'"{name}"'.encode() in body for name in _ENDS)
+
+
 def read_job(job: Mapping[str, object]) -> BatchJob | None:
     """What the description of a job says; None if it is none."""
     told = mapping(job.get("metadata")) if "endTime" in mapping(job.get("metadata")) else job

@@ -20,7 +20,7 @@ from opentelemetry.util.types import AttributeValue
 
 from fanlight._cascade import Action, Cascade, action_here
 from fanlight._spans import record_span
-from fanlight.capture.batches import BatchLine, read_job, read_line
+from fanlight.capture.batches import BatchLine, read_job, read_line, tells_an_end
 from fanlight.capture.outcome import outcome_of
 from fanlight.capture.providers import provider_of
 from fanlight.capture.values import decode_object, mappings
@@ -73,7 +73,8 @@ class Job:
             self._parts.clear()
 
     def finish(self) -> None:
-        told = decode_object(b"".join(self._parts)) or {}
+        body = b"".join(self._parts)
+        told = (decode_object(body) if tells_an_end(body) else None) or {}
         listed = mappings(told.get("data")) + mappings(told.get("operations"))
         for job in (told, *(entry for _, entry in listed)):
             self._take(job)
