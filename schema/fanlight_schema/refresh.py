@@ -7,6 +7,7 @@ The engine counts by itself every two seconds (migrations 0038 and 0042); settle
 
 import time
 
+from . import shape
 from .store import Store, StoreError
 
 PICK, BUILD = "picked_rmv", "build_rmv"
@@ -34,6 +35,14 @@ def count_now(store: Store) -> None:
     for view in (PICK, BUILD):
         store.command(f"SYSTEM REFRESH VIEW {view}")
         store.command(f"SYSTEM WAIT VIEW {view}")
+
+
+def settle_shapes(store: Store, timeout_s: float = 10.0) -> None:
+    """Returns when every action that is counted has its shape; NotSettled after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while waiting := shape.compute(store):
+        if time.monotonic() > deadline:
+            raise NotSettled(f"{waiting} shapes of actions were not computed within {timeout_s} s")
 
 
 def pending_traces(store: Store) -> int:

@@ -18,6 +18,7 @@ from fanlight_collectors.cli.errors import CommandError
 from fanlight_collectors.cli.stats import parse_age, read_figures
 from fanlight_collectors.cli.stats_sql import Scope, grouped_sql
 from fanlight_collectors.cli.target import read_rows
+from serving import eventually
 
 FANOUT = [
     "actions",
@@ -180,6 +181,18 @@ def test_trace_all_shows_every_span_of_the_action_once(demo_run: DemoRun) -> Non
     tree = [line for line in lines if line.startswith(("action", "└", "├", "│", " "))]
     assert len(tree) == spans["spans"]
     assert any("try 1  HTTP 429" in line for line in tree)
+
+
+def test_trace_marks_the_critical_path_and_says_what_it_went_on(demo_run: DemoRun) -> None:
+    [deep] = demo_run.up.rows("SELECT action_id FROM actions WHERE action_name = 'deep_research'")
+    asked = f"SELECT critical_spans, width FROM cascade_shapes WHERE action_id = '{deep['action_id']}'"
+    eventually(lambda: demo_run.up.rows(asked))
+    [shape] = demo_run.up.rows(asked)
+    shown = trace(demo_run, deep["action_id"], "--all")
+    assert sum("  *" in line for line in shown.splitlines()) == shape["critical_spans"]
+    words = " ".join(shown.split())
+    assert "critical path (*): " in words
+    assert f"at most {shape['width']} calls at once" in words
 
 
 def test_trace_is_bounded_and_fits_the_terminal(demo_run: DemoRun) -> None:

@@ -183,7 +183,19 @@ def _linked(rows: list[Row]) -> list[Node]:
     nodes = {(row["TraceId"], row["SpanId"]): Node(row, _role(row)) for row in rows}
     for (trace_id, _), node in nodes.items():
         node.parent = nodes.get((trace_id, node.row["ParentSpanId"]))
+    for node in sorted(nodes.values(), key=lambda node: node.order):
+        if _is_above_itself(node):
+            node.parent = None  # the earliest of a circle
     return list(nodes.values())
+
+
+def _is_above_itself(node: Node) -> bool:
+    seen: set[int] = set()
+    for upper in node.above():
+        if upper is node or id(upper) in seen:
+            return upper is node
+        seen.add(id(upper))
+    return False
 
 
 def _role(row: Row) -> str:

@@ -29,6 +29,7 @@ class Node:
     cached_tokens: int | None = None
     output_tokens: int | None = None
     estimated: bool = False  # tokens
+    critical: bool = False  # on the critical path
     children: list["Node"] = field(default_factory=list)
 
     def size(self) -> int:
@@ -51,6 +52,7 @@ class Line:
     role: str  # hidden: stands for spans that are not shown
     error: str = ""
     note: str = ""  # what deserves a look
+    critical: bool = False  # on the critical path
 
 
 def build_tree(nodes: Sequence[Node]) -> list[Node]:
@@ -77,7 +79,7 @@ def tree_lines(roots: Sequence[Node], limit: int | None) -> Iterator[Line]:
         if isinstance(node, str):
             yield Line(branch, node, "", "hidden")
             continue
-        yield Line(branch, title(node), facts(node), node.role, node.error, note(node))
+        yield Line(branch, title(node), facts(node), node.role, node.error, note(node), node.critical)
         hidden = [child for child in node.children if id(child) not in shown]
         if len(hidden) == 1 and not hidden[0].children:
             shown.add(id(hidden.pop()))  # a line that says so would be no shorter

@@ -30,6 +30,10 @@ VIEWS = (
     "fanout_hourly",
     "gpu_demand_by_user",
     "gpu_demand_hourly",
+    "cascade_shapes",
+    "branching_by_hop",
+    "latency_by_action",
+    "inference_speedup",
     "rejects_by_reason",
     "unknown_attributes",
 )

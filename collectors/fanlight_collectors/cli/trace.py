@@ -14,7 +14,7 @@ from fanlight_collectors.cli.figures import bounded, count, counted, duration
 from fanlight_collectors.cli.output import busy, show_value, terminal
 from fanlight_collectors.cli.spans import Line, Node, build_tree, tree_lines
 from fanlight_collectors.cli.target import Reader, StoreOption, open_reader, read_rows
-from fanlight_collectors.cli.trace_sql import MAX_MATCHES, action_sql, matches_sql, spans_sql
+from fanlight_collectors.cli.trace_sql import MAX_MATCHES, action_sql, matches_sql, path_sql, spans_sql
 
 DEFAULT_LINES = 100
 NEWEST = (
@@ -35,6 +35,8 @@ def trace(
     store: StoreOption = None,
 ) -> None:
     """Show one action as a tree: agents, tools, model calls, and the requests of retried calls.
+
+    Spans with a * are on the critical path: only what makes one of them shorter makes the action shorter.
 
     Examples:
       fanlight trace 4bf92f3577b34da6
@@ -82,8 +84,13 @@ def show_cascade(console: Console, reader: Reader, action_id: str, limit: int | 
     with busy("reading"):
         rows = read_rows(reader, action_sql(action_id)).objects()
         nodes = [_node(row) for row in read_rows(reader, spans_sql(action_id)).objects()]
+        path = read_rows(reader, path_sql(action_id)).objects()
+    on_path = {row["span_id"] for row in path}
+    for node in nodes:
+        node.critical = node.span_id in on_path
     if rows:
         _show_action(console, rows[0])
+        _show_path(console, rows[0], path)
     tree = build_tree(nodes)
     total = sum(root.size() for root in tree)
     lines = list(tree_lines(tree, limit))
@@ -113,6 +120,19 @@ def _show_action(console: Console, row: dict[str, object]) -> None:
         f"{count(row['input_tokens'])} tokens in, {count(row['output_tokens'])} out{estimated}; "
         f"GPU-seconds {gpu}{method}"
     )
+
+
+def _show_path(console: Console, row: dict[str, object], path: list[dict[str, object]]) -> None:
+    """What the action's time went on, in one line."""
+    spent = dict.fromkeys(("model", "tool", "waiting"), 0.0)
+    for span in path:
+        if span["spent_on"] in spent:
+            spent[str(span["spent_on"])] += (_int(span["critical_ns"]) or 0) / 1e9
+    rest = max(float(str(row["duration_s"])) - sum(spent.values()), 0.0)
+    parts = [f"{duration(spent['model'])} in models", f"{duration(spent['tool'])} in tools"]
+    parts += [f"{duration(spent['waiting'])} between tries"] if spent["waiting"] else []
+    width = f"; at most {counted(row['width'], 'call')} at once" if row["width"] else ""
+    console.print(f"critical path (*): {', '.join(parts)}, {duration(rest)} in agents and the rest{width}")
     console.print()
 
 
@@ -123,6 +143,8 @@ def _text(line: Line) -> Text:
         text.append(f"  {line.error}", style="bold red")
     if line.note:
         text.append(f"  {line.note}", style="yellow")
+    if line.critical:
+        text.append("  *", style="bold green")
     return text.append(f"  {line.facts}", style="dim") if line.facts else text
 
 

@@ -1,5 +1,7 @@
 """The statements behind `fanlight trace`: which action an id means, and the spans of its cascade."""
 
+from fanlight_schema import shape
+
 MAX_SPANS = 200_000  # of one cascade that are read for a tree
 MAX_MATCHES = 6
 
@@ -19,7 +21,8 @@ def action_sql(action_id: str) -> str:
     """One row: what is known of the action."""
     of_it = f"WHERE action_id = '{action_id}'"
     estimated = f"SELECT countIf(usage_source = 'estimated') FROM model_calls {of_it}"
-    return f"SELECT *, ({estimated}) AS calls_estimated FROM actions {of_it}"
+    width = f"SELECT max(width) FROM cascade_shapes {of_it}"
+    return f"SELECT *, ({estimated}) AS calls_estimated, ({width}) AS width FROM actions {of_it}"
 
 
 def spans_sql(action_id: str) -> str:
@@ -40,3 +43,10 @@ def spans_sql(action_id: str) -> str:
         f"    SELECT t.trace_id FROM spans AS t WHERE t.action_id = {action} OR t.trace_id = {action}))\n"
         f"ORDER BY s.started_at LIMIT {MAX_SPANS}"
     )
+
+
+def path_sql(action_id: str) -> str:
+    """The spans on the critical path of a cascade, what each spends time on there, and how much."""
+    spans = shape.spans_sql(f"SELECT toFixedString(unhex('{action_id}'), 16)")
+    columns = "hex(span_id) AS span_id, spent_on, critical_ns"
+    return f"{spans}\nSELECT {columns} FROM cascade_spans WHERE is_critical"
