@@ -86,6 +86,13 @@ def integer(column: str, type_name: str = "UInt32") -> str:
     return f"accurateCastOrNull(floor(toFloat64OrNull({raw(column)})), '{type_name}')"
 
 
+def bad_numbers() -> str:
+    """How many of a span's counts are no counts."""
+    told = ("input_tokens", "cached_tokens", *COUNTS, "requests")
+    bad = [f"({raw(column)} != '' AND isNull({integer(column)}))" for column in told]
+    return f"toUInt8({' + '.join(bad)})"
+
+
 def flag(column: str) -> str:
     return f"lower({text(column)}) IN ('true', '1')"
 
@@ -214,6 +221,7 @@ def columns(layout: Layout) -> dict[str, str]:
         "requests": integer("requests"),
         "is_gateway_hit": flag("gateway_cache_hit"),
         "dropped_spans": f"coalesce({integer('dropped_spans')}, 0)",
+        "bad_numbers": bad_numbers(),
         "record_duration_ns": (
             f"toUInt64(if({raw('record_kind')} = 'log',"
             f" coalesce({seconds('record_duration_s')}, 0), 0) * 1e9)"

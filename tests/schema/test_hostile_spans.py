@@ -93,16 +93,19 @@ def test_no_span_stops_its_batch_and_none_is_lost_in_silence(store: Store, seed:
     good = [good_span(number) for number in range(1, 101)]
     crowded = {f"key.{number}": nasty_value(dice) for number in range(10_000)} | {"user.id": "crowd"}
     good[0]["SpanAttributes"] |= crowded | {"user.id": "good"}
-    good[1]["SpanAttributes"]["output.value"] = '{"id":"' * 150_000
+    good[1]["SpanAttributes"]["output.value"] = '{"id":"' * 1_500_000  # 10 MB
     mixed = nasty + good
     dice.shuffle(mixed)
     store.insert("otel_traces", otlp_json.columns(mixed))
     refresh.settle(store, timeout_s=60)
     taken = {(row["TraceId"].lower(), row["SpanId"].lower()) for row in mixed if is_taken(row)}
     refused = sum(not is_taken(row) for row in mixed)
-    rejected = store.query("SELECT sum(count), countIf(reason = '') FROM ingest_rejects").rows
+    rejected = store.query(
+        "SELECT sumIf(count, reason != 'bad_number'), sumIf(count, reason = 'bad_number') > 0,"
+        " countIf(reason = '') FROM ingest_rejects"
+    ).rows
     assert store.query("SELECT count() FROM spans FINAL").rows == [(len(taken),)]
-    assert rejected == [(refused, 0)]
+    assert rejected == [(refused, True, 0)]
     by_user = store.query("SELECT sum(model_calls), sum(input_tokens) FROM actions WHERE user_id = 'good'")
     assert by_user.rows == [(100, 700)]
 
@@ -120,6 +123,7 @@ def test_bytes_that_are_no_text_stop_nothing(store: Store) -> None:
     refresh.settle(store, timeout_s=60)
     counted = store.query("SELECT sum(model_calls), sum(input_tokens), sum(calls_without_usage) FROM actions")
     assert counted.rows == [(2, None, 2)]
-    assert store.query("SELECT reason, sum(count) FROM ingest_rejects GROUP BY reason").rows == [
-        ("bad_trace_id", 1)
-    ]
+    rejected = store.query(
+        "SELECT reason, sum(count) FROM ingest_rejects GROUP BY reason ORDER BY reason"
+    ).rows
+    assert rejected == [("bad_number", 2), ("bad_trace_id", 1)]

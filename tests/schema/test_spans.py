@@ -112,6 +112,10 @@ def test_a_token_count_that_is_none_is_null_and_stops_nothing(embedded_store: St
     rows = [span(number, call | {"gen_ai.usage.input_tokens": value}) for number, value in enumerate(bad, 1)]
     insert(embedded_store, *rows, span(99, call | {"gen_ai.usage.input_tokens": "12"}))
     assert values(embedded_store, "input_tokens") == [*[(None,)] * len(bad), (12,)]
+    rejected = embedded_store.query(
+        "SELECT reason, sum(count), any(detail) FROM ingest_rejects GROUP BY reason"
+    )
+    assert rejected.rows == [("bad_number", len(bad) - 1, "service test")]  # an empty one was not told
 
 
 def test_input_that_cannot_hold_its_own_cache_reads_gets_them_added(embedded_store: Store) -> None:

@@ -202,6 +202,7 @@ SELECT
     accurateCastOrNull(floor(toFloat64OrNull(attribute[36])), 'UInt32') AS requests,
     lower(left(attribute[39], 256)) IN ('true', '1') AS is_gateway_hit,
     coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[42])), 'UInt32'), 0) AS dropped_spans,
+    toUInt8((attribute[21] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[21])), 'UInt32'))) + (attribute[23] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[23])), 'UInt32'))) + (attribute[24] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[24])), 'UInt32'))) + (attribute[22] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[22])), 'UInt32'))) + (attribute[25] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[25])), 'UInt32'))) + (attribute[28] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[28])), 'UInt32'))) + (attribute[26] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[26])), 'UInt32'))) + (attribute[27] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[27])), 'UInt32'))) + (attribute[36] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[36])), 'UInt32')))) AS bad_numbers,
     toUInt64(if(attribute[40] = 'log', coalesce(if(toFloat64OrNull(attribute[41]) >= 0 AND toFloat64OrNull(attribute[41]) < 1e9, toFloat64OrNull(attribute[41]) / 1, NULL), 0), 0) * 1e9) AS record_duration_ns
 FROM
 (
