@@ -76,6 +76,22 @@ def text(column: str) -> str:
     return f"left({raw(column)}, {LONGEST_TEXT_BYTES})"
 
 
+def action_id() -> str:
+    """The action that the span names; a root that names none but links into one other trace is in its."""
+    return (
+        f"multiIf({raw('action_id')} = '' AND length(linked) = 1 AND linked[1] != '{'0' * 32}',"
+        f" toFixedString(left(unhex(linked[1]), 16), 16), {identifier('action_id')[len('multiIf(') :]}"
+    )
+
+
+def linked_traces() -> str:
+    """The traces that a root links into, hexadecimal; of any other span none."""
+    return (
+        "if(ParentSpanId = '', arrayDistinct(arrayFilter(id -> length(id) = 32 AND lower(hex(unhex(id))) = id"
+        " AND id != lower(TraceId), arrayMap(id -> lower(id), `Links.TraceId`))), [])"
+    )
+
+
 def unquoted(column: str) -> str:
     """Text without the quotes of JSON, which MLflow writes around its values."""
     return f"trim(BOTH '\"' FROM {text(column)})"
@@ -152,7 +168,7 @@ def version() -> str:
         f"bitShiftLeft(toUInt64(Duration BETWEEN 1 AND {LONGEST_SPAN_NS}"
         f" AND {raw('record_kind')} != 'pending_span'), 63)"
         " + bitShiftLeft(toUInt64(least(length(all_values), 32767)), 48)"
-        " + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values), 16)"
+        " + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values, `Links.TraceId`), 16)"
     )
 
 
@@ -202,7 +218,7 @@ def columns(layout: Layout) -> dict[str, str]:
         "dialect": dialect(),
         "operation": text("operation"),
         **{column: text(column) for column in TEXTS},
-        "action_id": identifier("action_id"),
+        "action_id": action_id(),
         "parent_action_id": identifier("parent_action_id"),
         **{column: unquoted(column) for column in QUOTED},
         "hop": integer("hop", "UInt16"),
@@ -247,7 +263,8 @@ FROM
 (
     SELECT
         *,
-        {said_role()} AS said
+        {said_role()} AS said,
+        {linked_traces()} AS linked
     FROM
     (
         SELECT

@@ -214,6 +214,34 @@ def test_spans_that_a_process_lost_are_told_with_the_action(store: Store) -> Non
     assert trace.counted(store, "dropped_spans, model_calls") == [(7, 1)]
 
 
+def test_a_trace_whose_root_links_into_another_belongs_to_its_action(store: Store) -> None:
+    asked, worker, batch = Trace(), Trace(), Trace()
+    asked.span(asked.span(0), LLM)
+    assert asked.counted(store, "model_calls, traces") == [(1, 1)]
+
+    def linking_to(*traces: Trace) -> dict[str, Any]:
+        each = {"SpanId": f"{1:016x}", "TraceState": "", "Attributes": {}}
+        links = {f"Links.{name}": [value] * len(traces) for name, value in each.items()}
+        return links | {"Links.TraceId": [trace.id for trace in traces]}
+
+    worker.span(worker.span(0, **linking_to(asked)), LLM)
+    batch.span(batch.span(0, **linking_to(asked, worker)), LLM)  # messages of several: of none
+    assert worker.counted(store, "model_calls") == []
+    assert batch.counted(store, "model_calls") == [(1,)]
+    asked.rows.clear()
+    asked.span(0, {"user.id": "u-late"}, SpanId=f"{7:016x}")
+    assert asked.counted(store, "model_calls, traces, spans, user_id") == [(2, 2, 5, "u-late")]
+
+
+def test_a_plain_trace_that_another_links_to_is_counted_when_it_comes(store: Store) -> None:
+    entry, worker = Trace(), Trace()
+    link = {"Links.TraceId": [entry.id], "Links.SpanId": [f"{1:016x}"]}
+    worker.span(worker.span(0, **link, **{"Links.TraceState": [""], "Links.Attributes": [{}]}), LLM)
+    worker.counted(store, "model_calls")
+    entry.span(0, {"http.route": "/ask"}, SpanKind="Server", SpanName="POST /ask")
+    assert entry.counted(store, "action_name, model_calls, spans, traces") == [("POST /ask", 1, 3, 2)]
+
+
 def test_ids_of_calls_are_written_out_with_their_leading_zeros(store: Store) -> None:
     trace = Trace()
     call = trace.span(trace.span(0), LLM)

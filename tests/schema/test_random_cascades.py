@@ -44,6 +44,8 @@ CASCADES = [
         "call lost",
         "in two hours",
         "untold request",
+        "linked",
+        "linked to two",
     ),
 ]
 WAYS = [
@@ -80,7 +82,10 @@ def cascades() -> Counter[str]:
             found["assumed"] += call["requests_source"] == "assumed"
             found["died"] += call["error_type"] == "process_died"
             found["tokens unknown"] += call["input_tokens"] is None
-        for members in reference_counts.actions(rows).values():
+        for action_id, members in reference_counts.actions(rows).items():
+            links = [(node.row["Links.TraceId"], node.row["TraceId"]) for node in members]
+            found["linked"] += any(action_id in told and trace != action_id for told, trace in links)
+            found["linked to two"] += any(len(told) > 1 and trace == action_id for told, trace in links)
             found["engine"] += any(node.role == "engine" for node in members)
             for call in reference_counts.calls(members):
                 found["call lost"] += call.lost

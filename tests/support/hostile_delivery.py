@@ -89,6 +89,10 @@ def _resource_spans(row: Row) -> ResourceSpans:
             end_time_unix_nano=row["Timestamp"] + row["Duration"],
             attributes=key_values(row["SpanAttributes"]),
             status=Status(code=otlp_json.STATUSES.index(row["StatusCode"])),
+            links=[
+                Span.Link(trace_id=bytes.fromhex(trace_id), span_id=bytes.fromhex(span_id))
+                for trace_id, span_id in zip(row["Links.TraceId"], row["Links.SpanId"], strict=True)
+            ],
         )
     )
     return spans

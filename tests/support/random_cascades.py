@@ -18,7 +18,7 @@ START_NS = 1_795_400_000 * 10**9
 HOUR_NS = 3_600 * 10**9
 MODELS = ("gpt-4o-mini", "qwen3-8b", "claude-sonnet", "nobody-knows-it")
 HOSTS = ("", "gpu.example", "api.openai.com")
-KINDS = ("declared", "inside", "two traces", "foreign", "named late")
+KINDS = ("declared", "inside", "two traces", "foreign", "named late", "linked", "linked to two")
 ANSWERED = {"fanlight.request.outcome": "answered", "http.response.status_code": "200"}
 REFUSED = {"fanlight.request.outcome": "refused", "http.response.status_code": "429"}
 HIT = ANSWERED | {"fanlight.gateway.cache_hit": "true"}
@@ -34,6 +34,8 @@ DIED = {"error.type": "process_died"}
 class _Cascade:
     """One action: declared inside or at the start of a trace, over two traces, or of a foreign tracer.
 
+    A linked one has a second trace whose root links into its first; if it links to two, nothing follows.
+
     Where it is named late, only its root span says which action it is, and that one arrives last of all.
     """
 
@@ -41,7 +43,8 @@ class _Cascade:
         self.rng = rng
         self.kind = kind
         self.trace_id = f"{rng.getrandbits(128) or 1:032x}"
-        starts_trace = kind in ("declared", "foreign")
+        self.links = kind.startswith("linked")
+        starts_trace = self.links or kind in ("declared", "foreign")
         self.action_id = self.trace_id if starts_trace else f"{rng.getrandbits(128) or 1:032x}"
         self.user = f"u-{rng.randrange(users)}"
         self.now = START_NS + rng.randrange(2 * HOUR_NS)
@@ -208,6 +211,7 @@ class _Cascade:
         self.now = max(here, self.now - off)
 
     def build(self) -> list[Row]:
+        linked, self.kind = self.kind, self.rng.choice(("declared", "foreign")) if self.links else self.kind
         root = "" if self.kind in ("declared", "foreign") else self._entry()
         if self.kind == "foreign":
             top = self.span(root, "other", {})
@@ -233,8 +237,24 @@ class _Cascade:
             far = self.span(self._entry(), "agent", {})
             self.rows[-1]["SpanAttributes"]["fanlight.action.id"] = self.action_id
             self.call(far)
+        if self.links:
+            self._linked(2 if linked == "linked to two" else 1)
         self._unended(place)
         return self.rows
+
+    def _linked(self, traces: int) -> None:
+        """A worker of another tracer, whose trace only links to the one that it works for."""
+        first = self.rows[0]
+        self.kind, self.trace_id = "foreign", f"{self.rng.getrandbits(128) or 1:032x}"
+        worker = self.span("", "other", {})
+        links = [first["TraceId"], *(f"{self.rng.getrandbits(128) or 1:032x}" for _ in range(traces - 1))]
+        self.rows[-1] |= {
+            "Links.TraceId": links,
+            "Links.SpanId": [first["SpanId"]] * traces,
+            "Links.TraceState": [""] * traces,
+            "Links.Attributes": [{}] * traces,
+        }
+        self.call(self.step(worker))
 
     def _unended(self, root: int) -> None:
         """Some roots have not ended, some never will, some have not arrived."""

@@ -116,7 +116,7 @@ def actions(rows: Iterable[Row]) -> dict[str, list[Node]]:
     first_named = _first_named_action(nodes)
     for node in nodes:
         trace_id = node.row["TraceId"]
-        named = [n.attribute("fanlight.action.id") for n in [node, *node.above()]]
+        named = [_named_action(n) for n in [node, *node.above()]]
         own = next((value for value in named if value), "")
         by_action[own or first_named.get(trace_id, trace_id)].append(node)
     return {action_id: members for action_id, members in by_action.items() if _is_action(members)}
@@ -231,9 +231,17 @@ def _mark_calls(nodes: list[Node]) -> None:
 def _first_named_action(nodes: list[Node]) -> dict[str, str]:
     first: dict[str, str] = {}
     for node in sorted(nodes, key=lambda node: node.order):
-        if named := node.attribute("fanlight.action.id"):
+        if named := _named_action(node):
             first.setdefault(node.row["TraceId"], named)
     return first
+
+
+def _named_action(node: Node) -> str:
+    """The action that a span names; a root that names none but links into one other trace is in its."""
+    linked = {trace for trace in node.row["Links.TraceId"] if trace != node.row["TraceId"]}
+    if node.row["ParentSpanId"] or len(linked) != 1:
+        return node.attribute("fanlight.action.id")
+    return node.attribute("fanlight.action.id") or linked.pop()
 
 
 def _is_action(members: list[Node]) -> bool:

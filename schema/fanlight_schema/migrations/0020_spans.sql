@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS spans
     operation          LowCardinality(String)     COMMENT 'Operation as the tracer names it: chat, embeddings, execute_tool, ...' CODEC(ZSTD(1)),
     agent_name         LowCardinality(String)     COMMENT 'Agent, empty if unknown' CODEC(ZSTD(1)),
     tool_name          LowCardinality(String)     COMMENT 'Tool, empty if unknown' CODEC(ZSTD(1)),
-    action_id          FixedString(16)            COMMENT 'Action id that the span itself carries, 16 zero bytes if none' CODEC(ZSTD(1)),
+    action_id          FixedString(16)            COMMENT 'Action id that the span itself carries, else, of a root, the one trace that it links into; 16 zero bytes if none' CODEC(ZSTD(1)),
     parent_action_id   FixedString(16)            COMMENT 'Action that this action was begun in, 16 zero bytes if none' CODEC(ZSTD(1)),
     action_name        LowCardinality(String)     COMMENT 'Name of the action, empty if the span does not say' CODEC(ZSTD(1)),
     origin             LowCardinality(String)     COMMENT 'Who asked: user, schedule, agent, system; empty if the span does not say' CODEC(ZSTD(1)),

@@ -1,5 +1,6 @@
 -- build_actions: the actions that the open build computes: whatever the spans of its traces name, and the actions of
--- the traces' own ids, which may have lost their spans to others. A trace without any step or call has none.
+-- the traces' own ids, which may have lost their spans to others. A trace without any step or call has none, unless
+-- another trace has spans of its action.
 -- An action with spans of days that are no longer kept (retention) stays as it was counted: what is left of it is less.
 CREATE OR REPLACE VIEW build_actions AS
 WITH
@@ -12,6 +13,11 @@ WITH
         WHERE trace_id IN (SELECT trace_id FROM picked WHERE build > last_complete)
         GROUP BY trace_id
         HAVING max(is_cascade) = 1
+            OR trace_id IN (
+                SELECT action_id
+                FROM action_traces
+                WHERE action_id IN (SELECT trace_id FROM picked WHERE build > last_complete) AND trace_id != action_id
+            )
     ),
     aged AS
     (

@@ -156,7 +156,7 @@ SELECT
     if(length(ParentSpanId) = 16, reinterpretAsUInt64(reverse(unhex(ParentSpanId))), 0) AS parent_id,
     Timestamp AS started_at,
     if(Duration > 31622400000000000, 0, Duration) AS duration_ns,
-    bitShiftLeft(toUInt64(Duration BETWEEN 1 AND 31622400000000000 AND attribute[40] != 'pending_span'), 63) + bitShiftLeft(toUInt64(least(length(all_values), 32767)), 48) + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values), 16) AS version,
+    bitShiftLeft(toUInt64(Duration BETWEEN 1 AND 31622400000000000 AND attribute[40] != 'pending_span'), 63) + bitShiftLeft(toUInt64(least(length(all_values), 32767)), 48) + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values, `Links.TraceId`), 16) AS version,
     CAST(multiIf(SpanKind = 'Server' AND (said = 'call' OR attribute[21] != '' OR attribute[30] != ''), 'engine', said = 'call' AND attribute[40] = 'log', 'usage', said = '', 'other', said), 'Enum8(\'other\' = 0, \'action\' = 1, \'agent\' = 2, \'tool\' = 3, \'call\' = 4, \'request\' = 5, \'engine\' = 6, \'usage\' = 7)') AS role,
     transform(SpanKind, ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], [1, 2, 3, 4, 5], 0) AS kind,
     StatusCode = 'Error' AS is_error,
@@ -176,7 +176,7 @@ SELECT
     left(attribute[34], 256) AS error_type,
     left(attribute[37], 256) AS outcome,
     left(attribute[38], 256) AS usage_source,
-    multiIf(lower(left(attribute[4], 256)) = '', toFixedString('', 16), length(lower(left(attribute[4], 256))) = 32 AND lower(hex(unhex(lower(left(attribute[4], 256))))) = lower(left(attribute[4], 256)), toFixedString(left(unhex(lower(left(attribute[4], 256))), 16), 16), sipHash128(lower(left(attribute[4], 256)))) AS action_id,
+    multiIf(attribute[4] = '' AND length(linked) = 1 AND linked[1] != '00000000000000000000000000000000', toFixedString(left(unhex(linked[1]), 16), 16), lower(left(attribute[4], 256)) = '', toFixedString('', 16), length(lower(left(attribute[4], 256))) = 32 AND lower(hex(unhex(lower(left(attribute[4], 256))))) = lower(left(attribute[4], 256)), toFixedString(left(unhex(lower(left(attribute[4], 256))), 16), 16), sipHash128(lower(left(attribute[4], 256)))) AS action_id,
     multiIf(lower(left(attribute[5], 256)) = '', toFixedString('', 16), length(lower(left(attribute[5], 256))) = 32 AND lower(hex(unhex(lower(left(attribute[5], 256))))) = lower(left(attribute[5], 256)), toFixedString(left(unhex(lower(left(attribute[5], 256))), 16), 16), sipHash128(lower(left(attribute[5], 256)))) AS parent_action_id,
     trim(BOTH '"' FROM left(attribute[10], 256)) AS user_id,
     trim(BOTH '"' FROM left(attribute[11], 256)) AS session_id,
@@ -202,12 +202,14 @@ SELECT
     accurateCastOrNull(floor(toFloat64OrNull(attribute[36])), 'UInt32') AS requests,
     lower(left(attribute[39], 256)) IN ('true', '1') AS is_gateway_hit,
     coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[42])), 'UInt32'), 0) AS dropped_spans,
+    toUInt8((attribute[21] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[21])), 'UInt32'))) + (attribute[23] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[23])), 'UInt32'))) + (attribute[24] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[24])), 'UInt32'))) + (attribute[25] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[25])), 'UInt32'))) + (attribute[28] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[28])), 'UInt32'))) + (attribute[26] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[26])), 'UInt32'))) + (attribute[27] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[27])), 'UInt32'))) + (attribute[36] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[36])), 'UInt32')))) AS bad_numbers,
     toUInt64(if(attribute[40] = 'log', coalesce(if(toFloat64OrNull(attribute[41]) >= 0 AND toFloat64OrNull(attribute[41]) < 1e9, toFloat64OrNull(attribute[41]) / 1, NULL), 0), 0) * 1e9) AS record_duration_ns
 FROM
 (
     SELECT
         *,
-        arrayFirst(role -> role != '', arrayMap(said -> transform(said, ['action', 'agent', 'invoke_agent', 'invoke_workflow', 'agent run: {name!r}', 'tool', 'execute_tool', 'ai.toolcall', 'function: {name}', 'call', 'chat', 'text_completion', 'generate_content', 'embeddings', 'completion', 'responses', 'response', 'image_generation', 'generate_image', 'speech', 'transcription', 'llm', 'embedding', 'ai.generatetext.dogenerate', 'ai.streamtext.dostream', 'ai.generateobject.dogenerate', 'ai.streamobject.dostream', 'ai.embed.doembed', 'ai.embedmany.doembed', 'generation', 'chat_model', 'chat.completions', 'text.completions', 'request'], ['action', 'agent', 'agent', 'agent', 'agent', 'tool', 'tool', 'tool', 'tool', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'request'], ''), [lower(trim(BOTH '"' FROM left(attribute[1], 256))), lower(trim(BOTH '"' FROM left(attribute[2], 256))), lower(trim(BOTH '"' FROM left(attribute[3], 256)))])) AS said
+        arrayFirst(role -> role != '', arrayMap(said -> transform(said, ['action', 'agent', 'invoke_agent', 'invoke_workflow', 'agent run: {name!r}', 'tool', 'execute_tool', 'ai.toolcall', 'function: {name}', 'call', 'chat', 'text_completion', 'generate_content', 'embeddings', 'completion', 'responses', 'response', 'image_generation', 'generate_image', 'speech', 'transcription', 'llm', 'embedding', 'ai.generatetext.dogenerate', 'ai.streamtext.dostream', 'ai.generateobject.dogenerate', 'ai.streamobject.dostream', 'ai.embed.doembed', 'ai.embedmany.doembed', 'generation', 'chat_model', 'chat.completions', 'text.completions', 'request'], ['action', 'agent', 'agent', 'agent', 'agent', 'tool', 'tool', 'tool', 'tool', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'call', 'request'], ''), [lower(trim(BOTH '"' FROM left(attribute[1], 256))), lower(trim(BOTH '"' FROM left(attribute[2], 256))), lower(trim(BOTH '"' FROM left(attribute[3], 256)))])) AS said,
+        if(ParentSpanId = '', arrayDistinct(arrayFilter(id -> length(id) = 32 AND lower(hex(unhex(id))) = id AND id != lower(TraceId), arrayMap(id -> lower(id), `Links.TraceId`))), []) AS linked
     FROM
     (
         SELECT
