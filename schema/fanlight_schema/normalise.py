@@ -32,6 +32,7 @@ TEXTS = (
 )
 QUOTED = ("user_id", "session_id", "provider", "request_model")  # in MLflow's JSON
 COUNTS = ("cache_write_tokens", "reasoning_tokens", "max_tokens", "choices", "inputs")
+SERVER_TIMES = ("server_queue_s", "server_prefill_s", "server_decode_s")
 
 HEADER = """\
 -- spans_mv: writes every span into `spans` as it is inserted into otel_traces, whichever route it took.
@@ -104,7 +105,7 @@ def integer(column: str, type_name: str = "UInt32") -> str:
 
 def bad_numbers() -> str:
     """How many of a span's counts are no counts."""
-    told = ("input_tokens", "cached_tokens", *COUNTS, "requests")
+    told = ("input_tokens", "cached_tokens", "output_tokens", *COUNTS, "requests")
     bad = [f"({raw(column)} != '' AND isNull({integer(column)}))" for column in told]
     return f"toUInt8({' + '.join(bad)})"
 
@@ -236,6 +237,7 @@ def columns(layout: Layout) -> dict[str, str]:
         "is_wire": flag("wire"),
         "requests": integer("requests"),
         "is_gateway_hit": flag("gateway_cache_hit"),
+        **{column: seconds(column) for column in SERVER_TIMES},
         "dropped_spans": f"coalesce({integer('dropped_spans')}, 0)",
         "bad_numbers": bad_numbers(),
         "record_duration_ns": (

@@ -121,11 +121,17 @@ def test_what_a_gateway_sends_on_counts_instead_of_the_request_to_it(store: Stor
 
 def test_an_engines_own_span_is_no_call_and_alone_no_action(store: Store) -> None:
     engine = {"gen_ai.operation.name": "chat", "gen_ai.usage.prompt_tokens": "10"}
+    engine |= {"gen_ai.latency.time_in_queue": "0.5", "gen_ai.latency.time_in_model_decode": "2.5"}
     below, alone = Trace(), Trace()
     call = below.span(0, {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": "10"})
     below.span(call, engine, SpanKind="Server")
     alone.span(0, engine, SpanKind="Server")
     assert below.counted(store, "model_calls, requests, input_tokens") == [(1, 1, 10)]
+    times = store.query(
+        "SELECT server_queue_s, server_prefill_s, server_decode_s FROM model_calls"
+        f" WHERE trace_id = '{below.id}'"
+    )
+    assert times.rows == [(0.5, None, 2.5)]
     assert alone.counted(store, "model_calls") == []
 
 

@@ -144,7 +144,8 @@ class _Cascade:
         if self.often(0.15):
             self.span(call, "foreign", {"openinference.span.kind": "LLM", "llm.token_count.prompt": "7"})
         elif self.often(0.15):
-            self.span(call, "foreign", usage, "Server")  # the engine's own
+            times = {"gen_ai.latency.time_in_queue": "0.5", "gen_ai.latency.time_in_model_decode": "2.5"}
+            self.span(call, "foreign", usage | times, "Server")  # the engine's own
         elif self.often(0.15):
             gateway = self.span(call, "foreign", {"http.route": "/v1/chat/completions"}, "Server")
             for _ in range(self.rng.randrange(1, 3)):
@@ -165,6 +166,7 @@ class _Cascade:
             "gen_ai.request.stream": self.rng.choice(("true", "false")),
             "gen_ai.response.time_to_first_chunk": "0.25",
             "fanlight.usage.source": "reported",
+            "fanlight.server.prefill": "0.125",
         }
         optional = [name for name in told if name not in ("gen_ai.operation.name", "gen_ai.request.model")]
         return {name: value for name, value in told.items() if name not in optional or self.often(0.5)}

@@ -75,6 +75,7 @@ class Call:
     span_id: str = ""
     lost: bool = False  # its own span has not arrived; the requests stand for it
     alike: list[Node] = field(default_factory=list)  # other libraries' spans of the same call
+    engines: list[Node] = field(default_factory=list)  # spans of the engine that answered it
 
     @property
     def start(self) -> int:
@@ -115,7 +116,7 @@ def actions(rows: Iterable[Row]) -> dict[str, list[Node]]:
     by_action: dict[str, list[Node]] = defaultdict(list)
     first_named = _first_named_action(nodes)
     for node in nodes:
-        trace_id = node.row["TraceId"]
+        trace_id = str(node.row["TraceId"])
         named = [_named_action(n) for n in [node, *node.above()]]
         own = next((value for value in named if value), "")
         by_action[own or first_named.get(trace_id, trace_id)].append(node)
@@ -127,6 +128,9 @@ def calls(members: list[Node]) -> list[Call]:
     innermost = [n for n in members if n.role == "call" and not (n.hidden or n.wraps or n.passes_on)]
     sent, without_call = _requests(members)
     told = [Call(node, sent.get(id(node), []), node.row["SpanId"]) for node in innermost]
+    for call in told:
+        engines = [node for node in members if node.role == "engine" and _call_above(node) is call.shown]
+        call.engines = sorted(engines, key=lambda node: node.order)
     return [*_without_duplicates(told), *(_of_requests(*group) for group in without_call.items())]
 
 
@@ -262,12 +266,16 @@ def _requests(members: list[Node]) -> tuple[dict[int, list[Node]], dict[Key, lis
     for node in members:
         if node.role != "request":
             continue
-        call = next((upper for upper in node.above() if upper.role == "call"), None)
+        call = _call_above(node)
         if call is None:
             without[node.row["TraceId"], node.row["ParentSpanId"] or node.row["SpanId"]].append(node)
         else:
             below[id(call)].append(node)
     return below, without
+
+
+def _call_above(node: Node) -> Node | None:
+    return next((upper for upper in node.above() if upper.role == "call"), None)
 
 
 def _of_requests(missing: Key, sent: list[Node]) -> Call:

@@ -184,6 +184,7 @@ class _Action:
             "response_id": shown.attribute("gen_ai.response.id"),
             "is_stream": _maybe(shown.attribute("gen_ai.request.stream"), lambda said: said == "true"),
             "time_to_first_chunk_s": _maybe(shown.attribute("gen_ai.response.time_to_first_chunk"), float),
+            **_server_times([shown, *reversed(call.engines)]),
             "is_error": _failed(shown),
             "error_type": shown.attribute("error.type"),
             "http_status": _maybe(shown.attribute("http.response.status_code"), int),
@@ -204,6 +205,20 @@ class _Action:
 
     def _earlier(self, call: Call) -> bool:
         return _has_earlier(self.calls, call)
+
+
+SERVER_TIMES = {
+    "server_queue_s": ("fanlight.server.queue", "gen_ai.latency.time_in_queue"),
+    "server_prefill_s": ("fanlight.server.prefill", "gen_ai.latency.time_in_model_prefill"),
+    "server_decode_s": ("fanlight.server.decode", "gen_ai.latency.time_in_model_decode"),
+}
+
+
+def _server_times(tellers: list[Node]) -> dict[str, float | None]:
+    """The times of the first that tells any."""
+    told = [{name: node.attribute(*SERVER_TIMES[name]) for name in SERVER_TIMES} for node in tellers]
+    times = next((one for one in told if any(one.values())), told[0])
+    return {name: _maybe(value, float) for name, value in times.items()}
 
 
 def _has_earlier(calls: list[Call], call: Call) -> bool:

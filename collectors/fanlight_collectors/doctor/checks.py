@@ -16,6 +16,7 @@ REJECTS: Final[Mapping[str, str]] = {
     "bad_trace_id": "the sender makes ids that are none; see the service that is named",
     "bad_span_id": "the sender makes ids that are none; see the service that is named",
     "bad_time": "set that host's clock (its spans start more than 8 years ago, or a day ahead)",
+    "bad_number": "token counts that are none (NaN, negative, text) are unknown; see the service named",
     "too_large": "send smaller requests: OTEL_BSP_MAX_EXPORT_BATCH_SIZE=256",
     "late": "spans older than is kept: before importing, fanlight schema apply --keep spans=400d",
     "late_action": "new spans of actions that are partly dropped already; keep more days of spans",

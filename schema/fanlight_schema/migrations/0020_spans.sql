@@ -61,6 +61,9 @@ CREATE TABLE IF NOT EXISTS spans
     outcome            LowCardinality(String)     COMMENT 'answered, refused or unknown, as observed; empty if not observed' CODEC(ZSTD(1)),
     usage_source       LowCardinality(String)     COMMENT 'reported, counted or estimated; empty if the tracer does not say' CODEC(ZSTD(1)),
     is_gateway_hit     Bool                       COMMENT 'Whether a gateway answered from its cache, so that no GPU worked' CODEC(ZSTD(1)),
+    server_queue_s     Nullable(Float64)          COMMENT 'Time that the engine let the request wait, seconds; NULL if not told' CODEC(ZSTD(1)),
+    server_prefill_s   Nullable(Float64)          COMMENT 'Time that the engine worked on the input, seconds; NULL if not told' CODEC(ZSTD(1)),
+    server_decode_s    Nullable(Float64)          COMMENT 'Time that the engine worked on the output, seconds; NULL if not told' CODEC(ZSTD(1)),
     dropped_spans      UInt32                     COMMENT 'Spans of its action that its process had lost when it ended' CODEC(T64, ZSTD(1)),
     bad_numbers        UInt8                      COMMENT 'Token and request counts that the span has and that are none: NaN, negative, text; each is NULL here' CODEC(ZSTD(1)),
     record_duration_ns UInt64                     COMMENT 'For usage records: how long the stream took that they report, nanoseconds' CODEC(T64, ZSTD(1))

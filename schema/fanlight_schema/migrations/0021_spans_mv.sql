@@ -145,11 +145,17 @@ WITH
         'fanlight.gateway.cache_hit',
         'logfire.span_type',
         'duration',
+        'fanlight.server.queue',
+        'gen_ai.latency.time_in_queue',
+        'fanlight.server.prefill',
+        'gen_ai.latency.time_in_model_prefill',
+        'fanlight.server.decode',
+        'gen_ai.latency.time_in_model_decode',
         'fanlight.dropped_spans',
         'output.value',
         'mlflow.chat.tokenUsage'
     ] AS known_names,
-    [32, 64, 65, 66, 96, 97, 98, 99, 100, 101, 128, 160, 192, 224, 256, 288, 320, 321, 322, 323, 324, 325, 326, 327, 328, 352, 353, 354, 355, 356, 357, 358, 359, 360, 361, 384, 416, 417, 418, 419, 448, 449, 450, 480, 481, 482, 483, 484, 485, 486, 512, 513, 514, 515, 516, 517, 518, 519, 544, 545, 546, 547, 548, 549, 576, 577, 578, 608, 609, 610, 611, 640, 641, 672, 673, 674, 675, 676, 677, 678, 704, 705, 706, 707, 708, 709, 710, 736, 737, 738, 739, 740, 741, 742, 743, 768, 769, 770, 771, 772, 773, 774, 800, 801, 802, 803, 804, 805, 806, 832, 833, 864, 896, 897, 898, 899, 928, 929, 930, 960, 961, 962, 992, 1024, 1025, 1056, 1057, 1088, 1089, 1120, 1152, 1184, 1216, 1248, 1280, 1312, 1344, 1376, 1408] AS known_codes
+    [32, 64, 65, 66, 96, 97, 98, 99, 100, 101, 128, 160, 192, 224, 256, 288, 320, 321, 322, 323, 324, 325, 326, 327, 328, 352, 353, 354, 355, 356, 357, 358, 359, 360, 361, 384, 416, 417, 418, 419, 448, 449, 450, 480, 481, 482, 483, 484, 485, 486, 512, 513, 514, 515, 516, 517, 518, 519, 544, 545, 546, 547, 548, 549, 576, 577, 578, 608, 609, 610, 611, 640, 641, 672, 673, 674, 675, 676, 677, 678, 704, 705, 706, 707, 708, 709, 710, 736, 737, 738, 739, 740, 741, 742, 743, 768, 769, 770, 771, 772, 773, 774, 800, 801, 802, 803, 804, 805, 806, 832, 833, 864, 896, 897, 898, 899, 928, 929, 930, 960, 961, 962, 992, 1024, 1025, 1056, 1057, 1088, 1089, 1120, 1152, 1184, 1216, 1248, 1280, 1312, 1344, 1345, 1376, 1377, 1408, 1409, 1440, 1472, 1504] AS known_codes
 SELECT
     toFixedString(left(unhex(TraceId), 16), 16) AS trace_id,
     reinterpretAsUInt64(reverse(unhex(SpanId))) AS span_id,
@@ -183,7 +189,7 @@ SELECT
     trim(BOTH '"' FROM left(attribute[15], 256)) AS provider,
     trim(BOTH '"' FROM left(attribute[16], 256)) AS request_model,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[12])), 'UInt16') AS hop,
-    if(attribute[18] != '', left(attribute[18], 256), extract(left(attribute[43], 300), '^\\s*\\{\\s*"id"\\s*:\\s*"([^"]{4,128})"')) AS response_id,
+    if(attribute[18] != '', left(attribute[18], 256), extract(left(attribute[46], 300), '^\\s*\\{\\s*"id"\\s*:\\s*"([^"]{4,128})"')) AS response_id,
     if(position(left(attribute[19], 256), '://') > 0, domain(left(attribute[19], 256)), left(attribute[19], 256)) AS server_address,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[20])), 'UInt16') AS server_port,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[23])), 'UInt32') AS cached_tokens,
@@ -192,8 +198,8 @@ SELECT
     accurateCastOrNull(floor(toFloat64OrNull(attribute[28])), 'UInt32') AS max_tokens,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[26])), 'UInt32') AS choices,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[27])), 'UInt32') AS inputs,
-    coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[22])), 'UInt32'), JSONExtract(left(attribute[44], 256), 'output_tokens', 'Nullable(UInt32)')) AS output_tokens,
-    accurateCastOrNull(coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[21])), 'UInt32'), JSONExtract(left(attribute[44], 256), 'input_tokens', 'Nullable(UInt32)')) + if(coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[21])), 'UInt32'), JSONExtract(left(attribute[44], 256), 'input_tokens', 'Nullable(UInt32)')) < coalesce(cached_tokens, 0) + coalesce(cache_write_tokens, 0), coalesce(cached_tokens, 0) + coalesce(cache_write_tokens, 0), 0), 'UInt32') AS input_tokens,
+    coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[22])), 'UInt32'), JSONExtract(left(attribute[47], 256), 'output_tokens', 'Nullable(UInt32)')) AS output_tokens,
+    accurateCastOrNull(coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[21])), 'UInt32'), JSONExtract(left(attribute[47], 256), 'input_tokens', 'Nullable(UInt32)')) + if(coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[21])), 'UInt32'), JSONExtract(left(attribute[47], 256), 'input_tokens', 'Nullable(UInt32)')) < coalesce(cached_tokens, 0) + coalesce(cache_write_tokens, 0), coalesce(cached_tokens, 0) + coalesce(cache_write_tokens, 0), 0), 'UInt32') AS input_tokens,
     if(attribute[29] = '', NULL, lower(left(attribute[29], 256)) IN ('true', '1')) AS is_stream,
     coalesce(if(toFloat64OrNull(attribute[30]) >= 0 AND toFloat64OrNull(attribute[30]) < 1e9, toFloat64OrNull(attribute[30]) / 1, NULL), if(toFloat64OrNull(attribute[31]) >= 0 AND toFloat64OrNull(attribute[31]) < 1e9, toFloat64OrNull(attribute[31]) / 1000, NULL)) AS ttft_s,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[32])), 'UInt16') AS http_status,
@@ -201,8 +207,11 @@ SELECT
     lower(left(attribute[35], 256)) IN ('true', '1') AS is_wire,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[36])), 'UInt32') AS requests,
     lower(left(attribute[39], 256)) IN ('true', '1') AS is_gateway_hit,
-    coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[42])), 'UInt32'), 0) AS dropped_spans,
-    toUInt8((attribute[21] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[21])), 'UInt32'))) + (attribute[23] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[23])), 'UInt32'))) + (attribute[24] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[24])), 'UInt32'))) + (attribute[25] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[25])), 'UInt32'))) + (attribute[28] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[28])), 'UInt32'))) + (attribute[26] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[26])), 'UInt32'))) + (attribute[27] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[27])), 'UInt32'))) + (attribute[36] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[36])), 'UInt32')))) AS bad_numbers,
+    if(toFloat64OrNull(attribute[42]) >= 0 AND toFloat64OrNull(attribute[42]) < 1e9, toFloat64OrNull(attribute[42]) / 1, NULL) AS server_queue_s,
+    if(toFloat64OrNull(attribute[43]) >= 0 AND toFloat64OrNull(attribute[43]) < 1e9, toFloat64OrNull(attribute[43]) / 1, NULL) AS server_prefill_s,
+    if(toFloat64OrNull(attribute[44]) >= 0 AND toFloat64OrNull(attribute[44]) < 1e9, toFloat64OrNull(attribute[44]) / 1, NULL) AS server_decode_s,
+    coalesce(accurateCastOrNull(floor(toFloat64OrNull(attribute[45])), 'UInt32'), 0) AS dropped_spans,
+    toUInt8((attribute[21] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[21])), 'UInt32'))) + (attribute[23] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[23])), 'UInt32'))) + (attribute[22] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[22])), 'UInt32'))) + (attribute[24] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[24])), 'UInt32'))) + (attribute[25] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[25])), 'UInt32'))) + (attribute[28] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[28])), 'UInt32'))) + (attribute[26] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[26])), 'UInt32'))) + (attribute[27] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[27])), 'UInt32'))) + (attribute[36] != '' AND isNull(accurateCastOrNull(floor(toFloat64OrNull(attribute[36])), 'UInt32')))) AS bad_numbers,
     toUInt64(if(attribute[40] = 'log', coalesce(if(toFloat64OrNull(attribute[41]) >= 0 AND toFloat64OrNull(attribute[41]) < 1e9, toFloat64OrNull(attribute[41]) / 1, NULL), 0), 0) * 1e9) AS record_duration_ns
 FROM
 (

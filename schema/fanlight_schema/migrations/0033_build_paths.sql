@@ -24,7 +24,11 @@ WITH
                     action_source, workload, user_id, session_id, hop, provider, request_model, response_model,
                     response_id, server_address, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
                     reasoning_tokens, max_tokens, choices, inputs, is_stream, ttft_s, http_status, error_type, is_wire,
-                    requests, outcome, usage_source, is_gateway_hit, record_duration_ns, version, name, dropped_spans
+                    requests, outcome, usage_source, is_gateway_hit, record_duration_ns, version, name, dropped_spans,
+                    if(
+                        isNull(server_queue_s) AND isNull(server_prefill_s) AND isNull(server_decode_s), [],
+                        [coalesce(server_queue_s, nan), coalesce(server_prefill_s, nan), coalesce(server_decode_s, nan)]
+                    )
                 ),
                 'Tuple(span_id UInt64, parent_id UInt64, start_ns Int64,
                     end_ns Int64, role LowCardinality(String), is_server Bool, is_error Bool,
@@ -32,7 +36,7 @@ WITH
                     action_source LowCardinality(String), workload LowCardinality(String), user_id String, session_id String, hop Nullable(UInt16), provider LowCardinality(String), request_model LowCardinality(String), response_model LowCardinality(String),
                     response_id String, server_address LowCardinality(String), input_tokens Nullable(UInt64), cached_tokens Nullable(UInt64), cache_write_tokens Nullable(UInt64), output_tokens Nullable(UInt64),
                     reasoning_tokens Nullable(UInt64), max_tokens Nullable(UInt32), choices Nullable(UInt32), inputs Nullable(UInt32), is_stream Nullable(Bool), ttft_s Nullable(Float64), http_status Nullable(UInt16), error_type LowCardinality(String), is_wire Bool,
-                    requests Nullable(UInt32), outcome LowCardinality(String), usage_source LowCardinality(String), is_gateway_hit Bool, record_duration_ns UInt64, version UInt64, name LowCardinality(String), dropped_spans UInt32)'
+                    requests Nullable(UInt32), outcome LowCardinality(String), usage_source LowCardinality(String), is_gateway_hit Bool, record_duration_ns UInt64, version UInt64, name LowCardinality(String), dropped_spans UInt32, server_times Array(Float64))'
             )) AS came,
             if(
                 uniqExact(span_id) = count(),

@@ -2,7 +2,8 @@
 --
 -- A model call with another one below it is a wrapper, unless its own requests were observed; where a server lies
 -- between, it is a gateway's. A foreign tracer's span below an observed call only describes that call again. A request
--- belongs to the nearest call above it; without one it stands for the call of its parent, which has not arrived.
+-- belongs to the nearest call above it; without one it stands for the call of its parent, which has not arrived. An
+-- engine's own span adds its times to the nearest call above it.
 CREATE OR REPLACE VIEW build_members AS
 WITH
     toFixedString('', 16) AS none,
@@ -39,6 +40,7 @@ WITH
             arrayJoin(multiIf(
                 is_described, [(0, toUInt64(0), 'described')],
                 span.role = 'usage', [(1, toUInt64(place), 'self')],
+                span.role = 'engine' AND outer_call > 0, [(1, toUInt64(outer_call), 'engine')],
                 span.role = 'call' AND outer_call > 0 AND (through_server OR NOT below_observed),
                     [(1, toUInt64(place), 'self'), (1, toUInt64(outer_call), if(through_server, 'gateway', 'wrapper'))],
                 span.role = 'call', [(1, toUInt64(place), 'self')],

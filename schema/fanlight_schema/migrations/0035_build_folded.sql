@@ -13,6 +13,7 @@ WITH
             groupArrayIf(span, part = 'request') AS sent,
             maxIf(outer_agent, part = 'self') AS calling_agent,
             maxIf(steps, part IN ('self', 'request')) AS call_hop,
+            arraySort(groupArrayIf((span.start_ns, span.server_times), part = 'engine' AND notEmpty(span.server_times))) AS engines,
             countIf(part = 'self') > 0 AS has_self,
             countIf(part = 'wrapper') > 0 AS is_wrapper,
             countIf(part = 'gateway') > 0 AS is_gateway,
@@ -40,7 +41,8 @@ WITH
         FROM folded
     )
 SELECT
-    * EXCEPT self,
+    * EXCEPT (self, engines),
+    if(empty(shown.server_times) AND notEmpty(engines), engines[-1].2, shown.server_times) AS call_server_times,
     is_call AND shown.role = 'usage' AS is_usage,
     if(class = 2, arrayMin(sent.start_ns), shown.start_ns) AS call_start_ns,
     if(class = 2, arrayMax(sent.end_ns), shown.end_ns) AS call_end_ns,

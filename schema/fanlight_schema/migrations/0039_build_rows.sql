@@ -28,7 +28,7 @@ WITH
                     shown.is_error, toString(shown.error_type), shown.http_status, shown.is_stream, shown.ttft_s,
                     request_count, is_observed, toUInt32(refused), input, cached,
                     shown.cache_write_tokens, output, reasoning, toString(shown.usage_source), work, cache_unknown, unmeasured, call_agent,
-                    toUInt16(least(call_hop, 65535))
+                    toUInt16(least(call_hop, 65535)), call_server_times
                 ),
                 counts
             ) AS call_rows,
@@ -203,6 +203,9 @@ SELECT
     rows_of_calls.32 AS `calls.unmeasured`,
     rows_of_calls.33 AS `calls.agent_name`,
     rows_of_calls.34 AS `calls.hop`,
+    arrayMap(times -> if(empty(times) OR isNaN(times[1]), NULL, times[1]), rows_of_calls.35) AS `calls.server_queue_s`,
+    arrayMap(times -> if(empty(times) OR isNaN(times[2]), NULL, times[2]), rows_of_calls.35) AS `calls.server_prefill_s`,
+    arrayMap(times -> if(empty(times) OR isNaN(times[3]), NULL, times[3]), rows_of_calls.35) AS `calls.server_decode_s`,
     rows_of_demand.1 AS `demand.hour`,
     rows_of_demand.2 AS `demand.model`,
     rows_of_demand.3 AS `demand.provider`,

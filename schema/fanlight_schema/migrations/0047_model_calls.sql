@@ -25,6 +25,9 @@ CREATE OR REPLACE VIEW model_calls
     response_id        String               COMMENT 'Id of the answer, empty if unknown',
     is_stream          Nullable(Bool)       COMMENT 'Whether the answer was streamed; NULL if unknown',
     time_to_first_chunk_s Nullable(Float64) COMMENT 'Time to the first chunk, seconds; NULL if unknown',
+    server_queue_s     Nullable(Float64)    COMMENT 'Time that the engine let the call wait, as its answer or the engine''s own span says, seconds; NULL if not told',
+    server_prefill_s   Nullable(Float64)    COMMENT 'Time that the engine worked on the input, seconds; NULL if not told',
+    server_decode_s    Nullable(Float64)    COMMENT 'Time that the engine worked on the output, seconds; NULL if not told',
     is_error           Bool                 COMMENT 'Whether the call failed',
     error_type         String               COMMENT 'Class of the error, empty if none',
     http_status        Nullable(UInt16)     COMMENT 'HTTP status; NULL if unknown',
@@ -73,6 +76,9 @@ SELECT
     call.response_id AS response_id,
     call.is_stream AS is_stream,
     call.ttft_s AS time_to_first_chunk_s,
+    call.server_queue_s AS server_queue_s,
+    call.server_prefill_s AS server_prefill_s,
+    call.server_decode_s AS server_decode_s,
     call.is_error AS is_error,
     toString(call.error_type) AS error_type,
     call.http_status AS http_status,
@@ -103,7 +109,7 @@ FROM
     SELECT
         action_id, action_name, origin, workload, action_source, user_id, session_id, started_at AS action_started_at,
         id, trace, parent, began, took_ns, agent_name, hop, operation, provider, model, request_model, server_address, from_region, from_service,
-        scope, dialect, response_id, is_error, error_type, http_status, is_stream, ttft_s, requests, requests_observed,
+        scope, dialect, response_id, is_error, error_type, http_status, is_stream, ttft_s, server_queue_s, server_prefill_s, server_decode_s, requests, requests_observed,
         requests_refused, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_source,
         work, cache_unknown, unmeasured
     FROM cascades FINAL
@@ -114,6 +120,8 @@ FROM
         `calls.region` AS from_region, `calls.service` AS from_service, `calls.scope` AS scope, `calls.dialect` AS dialect,
         `calls.response_id` AS response_id, `calls.is_error` AS is_error, `calls.error_type` AS error_type,
         `calls.http_status` AS http_status, `calls.is_stream` AS is_stream, `calls.ttft_s` AS ttft_s,
+        `calls.server_queue_s` AS server_queue_s, `calls.server_prefill_s` AS server_prefill_s,
+        `calls.server_decode_s` AS server_decode_s,
         `calls.requests` AS requests, `calls.requests_observed` AS requests_observed,
         `calls.requests_refused` AS requests_refused, `calls.input_tokens` AS input_tokens,
         `calls.cached_tokens` AS cached_tokens, `calls.cache_write_tokens` AS cache_write_tokens,
