@@ -260,6 +260,37 @@ def test_what_no_collector_takes_of_a_dead_process_is_counted_and_no_longer_kept
     assert told["fanlight.dropped_spans"] == 3
 
 
+def test_a_spool_that_is_full_is_handed_over_and_used_again_by_the_same_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limit_bytes, port = 60_000, free_port()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("FANLIGHT_QUEUE_LIMIT_BYTES", "10000")
+    monkeypatch.setenv("FANLIGHT_SPOOL_LIMIT_BYTES", str(limit_bytes))
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+    fanlight.instrument()
+    for _ in range(1_000):
+        start_span("s", "tool").end()
+    found = counts()
+    told = 1_000 - found.dropped
+    assert found.spooled > 50
+    assert found.dropped > 50
+    assert sum(left.stat().st_size for left in files()) <= limit_bytes
+    with OtlpReceiver(port) as receiver:
+        receiver.wait_for(told, timeout_s=15)
+        assert len({span.span_id for span in receiver.spans}) == told
+        deadline = time.monotonic() + 10
+        while found.taken_over < found.spooled or len(files()) > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        refused = found.unspooled
+        start_span("after", "tool").end()
+        assert fanlight.flush()
+        assert found.unspooled == refused
+        assert fanlight.shutdown()
+    assert files() == []
+
+
 @pytest.mark.parametrize("place", ["read-only", "a file", "a link", "writable by others"])
 def test_a_folder_that_cannot_be_used_stops_nothing(
     collector: OtlpReceiver,

@@ -298,6 +298,9 @@ class ExportSink:
         adopted = self._adopt(send, self._batch_bytes)
         self.counts.taken_over += adopted.delivered
         self.counts.taken_over_refused += adopted.refused
+        if self._spool is not None and (adopted.delivered or adopted.refused):
+            with self._lock:
+                self._spool.measure_again()
 
     def _ready_sender(self) -> Sender:
         if self._sender is None:

@@ -78,11 +78,16 @@ class Spool:
                     os.ftruncate(self._descriptor, 0)
                     self._size = 0
         elif self.left or (self._size > REWRITE_FROM_BYTES and self._open_bytes < self._size // 4):
-            self._rewrite(queued)
+            # Over the limit by what is open and queued, which is little: only so is a full folder emptied.
+            self._rewrite(queued, limited=False)
 
     def keep(self, queued: Collection[bytes]) -> bool:
         """Have all of these in the file, those that found no place before included."""
         return not self.refused or self._rewrite(queued)
+
+    def measure_again(self) -> None:
+        """Somebody's file has gone: there may be room where there was none."""
+        self._measure_at = 0.0
 
     def close(self, undelivered: int, *, ending: bool) -> None:
         """The end: of the process, which ends what is open with it, or of tracing alone."""
@@ -109,7 +114,7 @@ class Spool:
         self._open_bytes -= len(record)
         return True
 
-    def _write(self, record: bytes) -> bool:
+    def _write(self, record: bytes, *, limited: bool = True) -> bool:
         if self._descriptor is None and not self._make_file():
             self.refused += 1
             return False
@@ -119,7 +124,7 @@ class Spool:
             record = self._head() + record
         size = len(record)
         try:
-            if self._size + size > self._room and not self._finds_room(size):
+            if limited and self._size + size > self._room and not self._finds_room(size):
                 raise OSError(f"it holds {self._limit} bytes, which is FANLIGHT_SPOOL_LIMIT_BYTES")
             if os.write(descriptor, record) != size:
                 os.ftruncate(descriptor, self._size)  # a torn record would hide those after it
@@ -166,13 +171,13 @@ class Spool:
             )
         self.refused += count
 
-    def _rewrite(self, queued: Collection[bytes]) -> bool:
+    def _rewrite(self, queued: Collection[bytes], *, limited: bool = True) -> bool:
         """Go on in a new file with what is open and queued; the old one is left to others, or deleted."""
         before = self._descriptor, self._path, self._size, self._room
         self._descriptor = None
         own = (span for span in queued if type(span) is not ScopedSpan)  # others' may hold prompts
         records = b"".join((*self._open.values(), *map(_framed, own)))
-        if not self._write(records):
+        if not self._write(records, limited=limited):
             self._abandon_file()
             self._descriptor, self._path, self._size, self._room = before
             return False
