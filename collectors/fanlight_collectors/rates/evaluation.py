@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import nnls
 
 from .fit import efficiencies, fit, price_unseen
@@ -28,7 +29,7 @@ class Judged:
     name: str
     points: int
     ratios: Array  # measured over priced
-    inside: Array  # whether the interval of the fold covers the point
+    inside: npt.NDArray[np.bool_]  # whether the interval of the fold covers the point
     widths: Array  # high over low of that interval
     baselines: Mapping[str, Array]  # measured over priced, by the name of the simpler way
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from fanlight_schema.gpu.roofline import HIGH_FACTOR, LOW_FACTOR
 
@@ -19,9 +20,9 @@ class Interval:
     low: float
     high: float
 
-    def covers(self, ratios: Array) -> Array:
+    def covers(self, ratios: Array) -> npt.NDArray[np.bool_]:
         """For each measured over priced whether it lies inside."""
-        return np.asarray((ratios >= self.low) & (ratios <= self.high))
+        return np.logical_and(ratios >= self.low, ratios <= self.high)
 
 
 def interval(own: Array, others: Array, nominal: float = NOMINAL) -> Interval:

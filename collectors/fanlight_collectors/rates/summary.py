@@ -55,7 +55,7 @@ def summarise(split: str, judged: Sequence[Judged]) -> Line:
         float(np.quantile(all_errors, 0.9)),
         float(of_groups.max()),
         float(np.mean(of_groups <= ACCEPTED)),
-        float(np.mean(_joined(judged, lambda one: one.inside))),
+        float(np.mean(np.concatenate([one.inside for one in judged]))),
         float(np.median(_joined(judged, lambda one: one.widths))),
         {
             way: median_error(np.concatenate([one.baselines[way] for one in judged]))
