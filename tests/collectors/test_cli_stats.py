@@ -186,7 +186,7 @@ def test_trace_all_shows_every_span_of_the_action_once(demo_run: DemoRun) -> Non
 def test_trace_marks_the_critical_path_and_says_what_it_went_on(demo_run: DemoRun) -> None:
     [deep] = demo_run.up.rows("SELECT action_id FROM actions WHERE action_name = 'deep_research'")
     asked = f"SELECT critical_spans, width FROM cascade_shapes WHERE action_id = '{deep['action_id']}'"
-    eventually(lambda: demo_run.up.rows(asked))
+    eventually(lambda: demo_run.up.rows(asked), within_s=120)
     [shape] = demo_run.up.rows(asked)
     shown = trace(demo_run, deep["action_id"], "--all")
     assert sum("  *" in line for line in shown.splitlines()) == shape["critical_spans"]

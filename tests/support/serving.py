@@ -77,9 +77,9 @@ def ask_and_leave(url: str, read_bytes: int) -> None:
             got += raw.recv(1000)
 
 
-def eventually(condition: Callable[[], object]) -> None:
+def eventually(condition: Callable[[], object], within_s: float = DEADLINE_S) -> None:
     """Waits until it holds; AssertionError if it never does."""
-    give_up_at = time.monotonic() + DEADLINE_S
+    give_up_at = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < give_up_at, "it never came about"
         time.sleep(0.005)

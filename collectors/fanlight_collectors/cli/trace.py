@@ -1,6 +1,7 @@
 """`fanlight trace ID`: everything that one action set off, as a tree."""
 
 import re
+from collections import Counter
 from contextlib import closing
 from typing import Annotated
 
@@ -124,13 +125,13 @@ def _show_action(console: Console, row: dict[str, object]) -> None:
 
 def _show_path(console: Console, row: dict[str, object], path: list[dict[str, object]]) -> None:
     """What the action's time went on, in one line."""
-    spent = dict.fromkeys(("model", "tool", "waiting"), 0.0)
+    spent: Counter[str] = Counter()
     for span in path:
-        if span["spent_on"] in spent:
-            spent[str(span["spent_on"])] += (_int(span["critical_ns"]) or 0) / 1e9
-    rest = max(float(str(row["duration_s"])) - sum(spent.values()), 0.0)
-    parts = [f"{duration(spent['model'])} in models", f"{duration(spent['tool'])} in tools"]
-    parts += [f"{duration(spent['waiting'])} between tries"] if spent["waiting"] else []
+        spent[str(span["spent_on"])] += _int(span["critical_ns"]) or 0
+    in_models, in_tools, between = (spent[part] / 1e9 for part in ("model", "tool", "waiting"))
+    rest = max(float(str(row["duration_s"])) - in_models - in_tools - between, 0.0)
+    parts = [f"{duration(in_models)} in models", f"{duration(in_tools)} in tools"]
+    parts += [f"{duration(between)} between tries"] if between else []
     width = f"; at most {counted(row['width'], 'call')} at once" if row["width"] else ""
     console.print(f"critical path (*): {', '.join(parts)}, {duration(rest)} in agents and the rest{width}")
     console.print()

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from typing import Final
 
 from fanlight_schema import shape
@@ -10,6 +11,7 @@ from fanlight_schema.store import Store, StoreError
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0  # one run takes 0.4 s of CPU however little there is to do, and none if there is nothing
+REST: Final = 4  # times as long as a run took: at most a fifth of one thread is taken from ingestion
 
 
 class ShapeLoop:
@@ -30,8 +32,11 @@ class ShapeLoop:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY_S):
+        pause_s = EVERY_S
+        while not self._stop.wait(pause_s):
+            began = time.monotonic()
             try:
                 shape.compute(self._store)
             except StoreError:  # a store that is away for a while must not end this thread for good
                 log.warning("shapes of cascades cannot be computed now", exc_info=True)
+            pause_s = max(EVERY_S, REST * (time.monotonic() - began))
