@@ -207,3 +207,23 @@ async def test_what_meta_says_is_believed_of_whom_headers_are(
     names = {span.name for span in collector.spans}
     assert ("a" * 32 in traces_of_actions(collector.spans)) is believed
     assert ("execute_tool search" in names) is not believed  # else the client has that step
+
+
+@pytest.mark.parametrize(
+    ("around", "steps"),
+    [
+        ("search", ["execute_tool search"]),
+        ("research_search", ["execute_tool research_search"]),
+        ("research.search", ["execute_tool research.search"]),
+        ("research", ["execute_tool research", "execute_tool search"]),
+        ("other", ["execute_tool other", "execute_tool search"]),
+    ],
+)
+async def test_a_tool_whose_name_ends_alike_is_another(
+    captured: Captured, base_url: None, around: str, steps: list[str]
+) -> None:
+    async with in_process() as session:
+        with fanlight.action("ask"), fanlight.tool(around):
+            await session.call_tool("search", {"query": "x"})
+    tools = sorted(captured.with_role("tool"), key=lambda span: span.start_time_ns)
+    assert [span.name for span in tools] == steps

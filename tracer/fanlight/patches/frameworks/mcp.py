@@ -222,10 +222,20 @@ def _from_fanlight(meta: Mapping[str, Any]) -> bool:
 
 
 def _called_tool(_: Any, name: Any = None, *__: Any, **___: Any) -> object:
-    """None where the running step is that tool: agent frameworks put the server's name before it."""
+    """None where the running step is that tool."""
     cascade = cascade_in(here())
     step = "" if cascade is None else cascade.step or ""
-    return None if step.startswith("execute_tool ") and step.endswith(str(name)) else name
+    return (
+        None if step.startswith("execute_tool ") and _names(step[len("execute_tool ") :], str(name)) else name
+    )
+
+
+def _names(step: str, tool: str) -> bool:
+    """Whether a step's name is that of a tool: agent frameworks put the server's before it, as in
+    `research_search`. `research` is another tool than `search`.
+    """
+    before = step.removesuffix(tool)
+    return before == "" or (before != step and not before[-1].isalnum())
 
 
 def _note_result(span: LiveSpan, result: Any) -> None:
