@@ -47,9 +47,8 @@ def questions(largest_action: str) -> list[Question]:
         Question(
             "fan-out quantiles by action and day",
             """\
-SELECT action_name, toDate(started_at) AS day, count() AS actions,
-    quantilesExactWeighted(0.5, 0.9, 0.99)(requests, 1) AS fanout
-FROM actions GROUP BY action_name, day ORDER BY action_name, day""",
+SELECT action_name, day, actions, [fanout_p50, fanout_p90, fanout_p99] AS fanout
+FROM fanout_by_action_daily ORDER BY action_name, day""",
             """\
 SELECT action_name, toDate(started_at) AS day, count() AS actions,
     quantilesExactWeighted(0.5, 0.9, 0.99)(requests, 1) AS fanout
@@ -65,8 +64,8 @@ GROUP BY action_name, day ORDER BY action_name, day""",
         Question(
             "top 100 users by GPU-seconds, 7 days",
             f"""\
-SELECT user_id, round(sum(gpu_seconds), 3) AS seconds FROM priced_demand
-WHERE hour >= {LAST_WEEK} GROUP BY user_id ORDER BY seconds DESC, user_id LIMIT 100""",
+SELECT user_id, round(sum(gpu_seconds), 3) AS seconds FROM gpu_demand_by_user_daily
+WHERE day >= {LAST_WEEK} GROUP BY user_id ORDER BY seconds DESC, user_id LIMIT 100""",
             f"""\
 SELECT user_id, round({PLAIN_SECONDS}, 3) AS seconds
 FROM ({PLAIN_CALLS} AND Timestamp >= {LAST_WEEK}) AS calls

@@ -80,7 +80,16 @@ def run_killed_writer(folder: Path, seed: int, *arguments: str) -> list[str]:
 
 
 def deliver_and_compare(store: Store, seed: int) -> None:
-    for table in ("otel_traces", "spans", "trace_index", "action_traces", "touched", "picked", "cascades"):
+    for table in (
+        "otel_traces",
+        "spans",
+        "trace_index",
+        "action_traces",
+        "touched",
+        "picked",
+        "cascades",
+        "demand_hours",
+    ):
         store.command(f"TRUNCATE TABLE {table}")
     rng = random.Random(seed)
     complete = random_cascades.rows(rng, cascades=10)

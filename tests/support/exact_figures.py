@@ -14,9 +14,11 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "actions": ("action_id",),
     "model_calls": ("action_id", "trace_id", "span_id"),
     "fanout_by_action": ("action_name", "origin", "workload", "action_source"),
+    "fanout_by_action_daily": ("day", "action_name", "origin", "workload", "action_source"),
     "fanout_by_user": ("user_id", "origin", "workload", "action_source"),
     "fanout_hourly": ("hour", "origin", "workload", "action_source"),
     "gpu_demand_by_user": ("user_id",),
+    "gpu_demand_by_user_daily": ("day", "user_id"),
     "gpu_demand_hourly": ("hour", "model", "provider", "hardware", "region", "workload"),
 }
 NANOSECONDS = ("started_at", "last_end_at", "action_started_at")
@@ -49,7 +51,7 @@ def read(store: Store) -> Found:
 def _as_number(column: str) -> str:
     if column in NANOSECONDS:
         return f"toUnixTimestamp64Nano({column})"
-    return f"toUnixTimestamp({column})" if column == "hour" else column
+    return {"hour": "toUnixTimestamp(hour)", "day": "toInt32(day)"}.get(column, column)
 
 
 def assert_same(found: Found, expected: Found) -> None:

@@ -80,10 +80,16 @@ def views(rows: Iterable[Row], prices: Prices) -> dict[str, View]:
     return {
         "actions": [action.row(prices) for action in told],
         "model_calls": [row for action in told for row in action.call_rows(prices)],
-        "fanout_by_action": _fanout(told, "action_name", lambda action: action.said["action_name"]),
-        "fanout_by_user": _fanout(told, "user_id", lambda action: action.said["user_id"]),
-        "fanout_hourly": _fanout(told, "hour", lambda action: action.started // HOUR_NS * 3_600),
+        "fanout_by_action": _fanout(told, action_name=lambda action: action.said["action_name"]),
+        "fanout_by_action_daily": _fanout(
+            told,
+            day=lambda action: action.started // (24 * HOUR_NS),
+            action_name=lambda action: action.said["action_name"],
+        ),
+        "fanout_by_user": _fanout(told, user_id=lambda action: action.said["user_id"]),
+        "fanout_hourly": _fanout(told, hour=lambda action: action.started // HOUR_NS * 3_600),
         "gpu_demand_by_user": _by_user(told, prices),
+        "gpu_demand_by_user_daily": _by_user_and_day(told, prices),
         "gpu_demand_hourly": _hourly(told, prices),
     }
 
@@ -368,13 +374,15 @@ def _priced(entries: Iterable[Entry], prices: Prices) -> dict[str, Any]:
     }
 
 
-def _fanout(told: list[_Action], key: str, value: Callable[[_Action], Any]) -> View:
+def _fanout(told: list[_Action], **keys: Callable[[_Action], Any]) -> View:
     groups: dict[tuple[Any, ...], list[_Action]] = defaultdict(list)
     for action in told:
         said = action.said
-        groups[value(action), said["origin"], said["workload"], said["action_source"]].append(action)
+        own = [value(action) for value in keys.values()]
+        where = (*own, said["origin"], said["workload"], said["action_source"])
+        groups[where].append(action)
     return [
-        dict(zip((key, "origin", "workload", "action_source"), values, strict=True)) | _spread(group)
+        dict(zip((*keys, "origin", "workload", "action_source"), values, strict=True)) | _spread(group)
         for values, group in groups.items()
     ]
 
@@ -404,6 +412,18 @@ def _by_user(told: list[_Action], prices: Prices) -> View:
     return [
         {"user_id": user, "actions": len(group)} | _summed_up([e for a in group for e in a.demand], prices)
         for user, group in groups.items()
+    ]
+
+
+def _by_user_and_day(told: list[_Action], prices: Prices) -> View:
+    groups: dict[tuple[int, str], list[tuple[str, Entry]]] = defaultdict(list)
+    for action in told:
+        for entry in action.demand:
+            groups[entry.hour // 86_400, action.said["user_id"]].append((action.id, entry))
+    return [
+        {"day": day, "user_id": user, "actions": len({action_id for action_id, _ in group})}
+        | _summed_up([entry for _, entry in group], prices)
+        for (day, user), group in groups.items()
     ]
 
 

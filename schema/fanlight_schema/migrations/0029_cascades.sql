@@ -92,6 +92,9 @@ CREATE TABLE IF NOT EXISTS cascades
     `demand.work`              Array(Array(Float64))       COMMENT 'Demand roll-up: sums of the 18 work features over the calls whose work is known, empty if none' CODEC(ZSTD(1)),
     `demand.cache_unknown`     Array(UInt64)                 COMMENT 'Demand roll-up: requests with work whose cache reads were not reported' CODEC(ZSTD(1)),
     `demand.unmeasured`        Array(UInt64)                 COMMENT 'Demand roll-up: requests whose work is not known' CODEC(ZSTD(1)),
+    model_calls                UInt64 MATERIALIZED arraySum(`demand.calls`) COMMENT 'Model calls' CODEC(T64, ZSTD(1)),
+    requests                   UInt64 MATERIALIZED arraySum(`demand.requests`) COMMENT 'Requests' CODEC(T64, ZSTD(1)),
+    requests_observed          UInt64 MATERIALIZED arraySum(`demand.requests_observed`) COMMENT 'Requests that were seen' CODEC(T64, ZSTD(1)),
     INDEX idx_action_id action_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(build, is_deleted)

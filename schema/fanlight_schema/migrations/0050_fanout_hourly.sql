@@ -26,7 +26,7 @@ SELECT
     toString(cascade.workload) AS workload,
     toString(cascade.action_source) AS action_source,
     count() AS actions,
-    sum(cascade.calls) AS calls,
+    sum(cascade.model_calls) AS calls,
     sum(cascade.requests) AS requests,
     requests / actions AS fanout_mean,
     quantileExactWeighted(0.5)(cascade.requests, 1) AS fanout_p50,
@@ -34,17 +34,13 @@ SELECT
     quantileExactWeighted(0.99)(cascade.requests, 1) AS fanout_p99,
     max(cascade.requests) AS fanout_max,
     calls / actions AS call_fanout_mean,
-    if(sum(cascade.observed) = 0 OR calls = 0, NULL, requests / calls) AS amplification,
-    if(requests = 0, NULL, sum(cascade.observed) / requests) AS requests_observed_share
+    if(sum(cascade.requests_observed) = 0 OR calls = 0, NULL, requests / calls) AS amplification,
+    if(requests = 0, NULL, sum(cascade.requests_observed) / requests) AS requests_observed_share
 FROM
 (
-    SELECT
-        *,
-        arraySum(`demand.calls`) AS calls,
-        arraySum(`demand.requests`) AS requests,
-        arraySum(`demand.requests_observed`) AS observed
+    SELECT started_at, origin, workload, action_source, model_calls, requests, requests_observed
     FROM cascades FINAL
     WHERE started_at >= '1970-02-01'
 ) AS cascade
-GROUP BY hour, origin, workload, action_source
+GROUP BY hour, cascade.origin, cascade.workload, cascade.action_source
 COMMENT 'Fan-out by hour';

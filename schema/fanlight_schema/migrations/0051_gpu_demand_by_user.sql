@@ -34,5 +34,5 @@ SELECT
         concat(assumeNotNull(argMax(demand.method, demand.method_rank)), if(sum(demand.priced_cache_unknown) > 0, '+cache_unknown', ''))
     ) AS gpu_method
 FROM priced_demand AS demand
-GROUP BY user_id
+GROUP BY demand.user_id
 COMMENT 'GPU-seconds by user, with bounds and method';

@@ -1,0 +1,41 @@
+-- gpu_demand_by_user_daily: how many GPU-seconds does each user demand, day by day? The day is that of each request, not of
+-- its action; a call and its tokens stand in the hour of its last request.
+CREATE OR REPLACE VIEW gpu_demand_by_user_daily
+(
+    day                  Date              COMMENT 'Day on which the requests began, UTC',
+    user_id              String            COMMENT 'User of the actions, empty if unknown',
+    actions              UInt64            COMMENT 'Actions that asked a model on that day',
+    calls                UInt64            COMMENT 'Model calls',
+    requests             UInt64            COMMENT 'Inference requests',
+    input_tokens         Nullable(UInt64)  COMMENT 'Input tokens, cached ones included; NULL if unknown for all',
+    cached_tokens        Nullable(UInt64)  COMMENT 'Input tokens read from a cache; NULL if unknown for all',
+    output_tokens        Nullable(UInt64)  COMMENT 'Output tokens, reasoning included; NULL if unknown for all',
+    calls_without_usage  UInt64            COMMENT 'Model calls whose input tokens are not known and so are in no sum',
+    requests_unpriced    UInt64            COMMENT 'Requests that are in no GPU-second figure: tokens, model or hardware unknown',
+    gpu_seconds          Nullable(Float64) COMMENT 'GPU-seconds of demand, in seconds of the reference GPU; NULL if no request is priced',
+    gpu_seconds_low      Nullable(Float64) COMMENT 'Low bound of gpu_seconds, same unit; bounds add as fully correlated',
+    gpu_seconds_high     Nullable(Float64) COMMENT 'High bound of gpu_seconds, same unit',
+    gpu_method           String            COMMENT 'Weakest method that takes part; unknown if nothing is priced; +cache_unknown where cache reads were not reported; measured too where no request reached a GPU (refused, or a gateway''s cache hit), the figure then being 0'
+)
+AS
+SELECT
+    toDate(demand.hour) AS day,
+    toString(demand.user_id) AS user_id,
+    uniqExact(demand.action_id) AS actions,
+    sum(demand.calls) AS calls,
+    sum(demand.requests) AS requests,
+    sum(demand.input_tokens) AS input_tokens,
+    sum(demand.cached_tokens) AS cached_tokens,
+    sum(demand.output_tokens) AS output_tokens,
+    sum(demand.calls_without_usage) AS calls_without_usage,
+    sum(demand.requests_unpriced) AS requests_unpriced,
+    sum(demand.gpu_seconds) AS gpu_seconds,
+    sum(demand.gpu_seconds_low) AS gpu_seconds_low,
+    sum(demand.gpu_seconds_high) AS gpu_seconds_high,
+    if(
+        isNull(gpu_seconds), 'unknown',
+        concat(assumeNotNull(argMax(demand.method, demand.method_rank)), if(sum(demand.priced_cache_unknown) > 0, '+cache_unknown', ''))
+    ) AS gpu_method
+FROM priced_demand AS demand
+GROUP BY day, demand.user_id
+COMMENT 'GPU-seconds by day and user, with bounds and method';
