@@ -27,7 +27,7 @@ class Template:
         self, name: str, role: SpanRole, kind: SpanKind, attributes: Mapping[str, AttributeValue]
     ) -> None:
         self.name = name
-        self.role = role
+        self.role: SpanRole = role
         self.kind = kind
         self.attributes: Mapping[str, AttributeValue] = {names.ROLE: role, **attributes}
         self.head = encode_name(name) + encode_kind(kind)  # two fields of a span

@@ -33,7 +33,7 @@ class StreamReader(EventReader):
         """Take the next bytes of the stream, cut anywhere."""
         if chunk.find(b"\n") == len(chunk) - 2 and chunk[-1] == 0x0A and not (self._partial or self._held):
             if chunk.startswith(b"data:"):  # one whole event, as most servers send them
-                self._event(chunk, 5)
+                self._event(chunk[:-2], 5)  # as it is among others: one shape for both
             return
         head, newline, tail = chunk.rpartition(b"\n")
         if newline:
