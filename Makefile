@@ -12,7 +12,8 @@ FRAMEWORKS := frameworks frameworks2
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks lint format bench bench-load bench-scale constraints clean setup check-python
+.PHONY: help demo test test-all test-sdks situations lint format bench bench-load bench-scale constraints clean setup \
+  check-python
 
 help:  ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -43,6 +44,10 @@ lint: $(VENV)/.dev  ## formatting, lint, types (mypy, pyright), layers
 format: $(VENV)/.dev  ## format and sort imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+situations: $(VENV)/.dev $(OLDEST)/.ready  ## the 65 situations of the comparison with other tracers, on the newest and the oldest SDK
+	$(BIN)/python tests/support/situation_table.py
+	$(OLDEST)/bin/python tests/support/situation_table.py
 
 bench: $(VENV)/.dev .venv-peers/.ready  ## cost per call beside other tracers', spans per second, time of each view
 	$(BIN)/python tests/bench/run.py

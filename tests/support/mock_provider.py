@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import itertools
 import json
+import select
 import socket
 import struct
 import subprocess
@@ -60,10 +62,10 @@ class Fault:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     reset: bool = False  # the connection is reset instead of an answer
-    delay_s: float = 0.0  # before the first byte
+    delay_s: float = 0.0  # before the first byte; a client that leaves meanwhile gets no answer
     pace_s: float = 0.001  # between two events of a stream
     cut_after: int | None = None  # events of a stream, then the connection is closed in the middle
-    hang_after: int | None = None  # events of a stream, then nothing more comes for a minute
+    hang_after: int | None = None  # events of a stream, then nothing more comes until the client leaves
     gzip: bool = False
 
 
@@ -80,6 +82,7 @@ class Asked:
     output_tokens: int
     headers: dict[str, str]
     body_bytes: int
+    body_digest: str
     said: Json = field(default_factory=dict)  # of an answer's model, finish reasons and other tokens
 
     @property
@@ -92,10 +95,12 @@ class _State:
         self.lock = threading.Lock()
         self.faults: dict[str, list[Json]] = {}
         self.asked: dict[str, list[Json]] = {}
+        self.arrived: dict[str, int] = {}
         self.later: dict[tuple[str, str], list[Json | str]] = {}
 
     def next_fault(self, scenario: str) -> Fault:
         with self.lock:
+            self.arrived[scenario] = self.arrived.get(scenario, 0) + 1
             steps = self.faults.get(scenario) or [{}]
             step = steps.pop(0) if len(steps) > 1 else steps[0]
             return Fault(**step)
@@ -129,6 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/_truth/"):
             with self.state.lock:
                 self._json(200, self.state.asked.get(scenario, []))
+            return
+        if self.path.startswith("/_arrived/"):
+            self._json(200, self.state.arrived.get(scenario, 0))
             return
         found = self.state.next_later(*_split(self.path))
         if isinstance(found, str):
@@ -172,12 +180,15 @@ class _Handler(BaseHTTPRequestHandler):
                 output_tokens=output if ok else 0,
                 headers=headers,
                 body_bytes=len(raw),
+                body_digest=hashlib.sha256(raw).hexdigest(),
                 said=reply.said,
             ),
         )
 
     def _answer(self, fault: Fault, status: int, reply: Reply, stream: bool) -> tuple[int | None, int, bool]:
-        time.sleep(fault.delay_s)
+        if fault.delay_s and self._client_leaves(fault.delay_s):
+            self.close_connection = True
+            return None, 0, False
         if fault.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
@@ -202,8 +213,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return 200, sent, False
-            if event.text and sent == fault.hang_after:
-                time.sleep(60)  # longer than any client waits; the process is killed at the end
+            if sent == fault.hang_after:
+                self._client_leaves(60)  # longer than any client waits
+                self.close_connection = True
+                return 200, sent, False
             try:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(event.data), event.data))
                 self.wfile.flush()
@@ -214,6 +227,14 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.pace_s)
         self.wfile.write(b"0\r\n\r\n")
         return 200, sent, True
+
+    def _client_leaves(self, within_s: float) -> bool:
+        """Wait that long for the client to close the connection."""
+        readable, _, _ = select.select([self.connection], [], [], within_s)
+        try:
+            return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
 
     def _headers(
         self, status: int, content_type: str, length: int | None = None, more: dict[str, str] | None = None

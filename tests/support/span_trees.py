@@ -101,6 +101,30 @@ def estimated(truth: Asked) -> dict[str, Any]:
     return {"usage": "estimated", "input": round(truth.body_bytes / 4)}
 
 
+def request_of(url: str, resend: int, truth: Asked, **facts: Any) -> Node:
+    """One request of a call that took several, by the path that the provider saw under a scenario's URL."""
+    scenario = "/".join(url.split("/")[3:5])
+    return Node(f"POST /{scenario}{truth.path}").but(model="m", resend=resend, **facts)
+
+
+def answered_request(url: str, resend: int, truth: Asked) -> Node:
+    """The one that was answered."""
+    return request_of(url, resend, truth, http=200, outcome="answered", **said(truth))
+
+
+def failed_request(url: str, resend: int, truth: Asked) -> Node:
+    """One that a server could not answer (500), or would not."""
+    known = {"http": truth.status, "error": str(truth.status)}
+    if truth.status == 500:
+        return lost_request(url, resend, truth, **known)
+    return request_of(url, resend, truth, outcome="refused", **known)
+
+
+def lost_request(url: str, resend: int, truth: Asked, error: str, **facts: Any) -> Node:
+    """One whose answer nobody knows."""
+    return request_of(url, resend, truth, outcome="unknown", error=error, **estimated(truth), **facts)
+
+
 def stream_call(truth: Asked, end: str, **facts: Any) -> Node:
     """A streamed chat call whose tokens nobody reported: estimated from what was seen."""
     seen = {**estimated(truth), "cached": None, "reasoning": None}

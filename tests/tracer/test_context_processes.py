@@ -1,8 +1,6 @@
 """Model calls of worker processes belong to the action of their parent, however they are started.
 
-Rows of other tracers' comparison that are held here: mp_fork_close_join, mp_spawn_noinit, mp_spawn_init,
-mp_process_fork, ppe_fork, fork_wait6_os_exit, fork_sys_exit. Workers that are killed (mp_fork_with,
-fork_sigterm_worker) are in test_spool_deaths.py.
+Workers that are killed are in test_spool_deaths.py.
 """
 
 from pathlib import Path
@@ -182,32 +180,6 @@ def test_a_worker_of_a_worker_is_the_actions(
     agent = Node("invoke_agent researcher", below=(plain_call(asked),))
     assert described_spans(collector.spans) == [Node("answer", below=(agent,))]
     assert len(traces_of_actions(collector.spans)) == 1
-
-
-PREFORK = """
-    import time, fanlight
-    fanlight.instrument()
-    with fanlight.action("answer"):
-        workers = []
-        for _ in range(3):
-            pid = os.fork()
-            if pid == 0:
-                ask(); ask()
-                {end}
-            workers.append(pid)
-        for pid in workers: os.waitpid(pid, 0)
-"""
-
-
-@pytest.mark.parametrize("end", ["sys.exit(0)", "time.sleep(2); os._exit(0)"], ids=["sys.exit", "idle"])
-def test_forked_workers_calls_are_the_actions(
-    collector: OtlpReceiver, provider: Provider, tmp_path: Path, end: str
-) -> None:
-    url = provider.scenario()
-    run_program(PREFORK.format(end=end), tmp_path, BASE_URL=url)
-    truth = provider.truth(url)
-    assert len(truth) == 6
-    assert described_spans(collector.spans) == [Node("answer", below=tuple(map(plain_call, truth)))]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,7 +1,4 @@
-"""Programs that an action starts belong to it, whether or not they know of fanlight.
-
-Held here of the comparison with other tracers: subprocess_setup, subprocess_nosetup.
-"""
+"""Programs that an action starts belong to it, whether or not they know of fanlight."""
 
 import ast
 import json

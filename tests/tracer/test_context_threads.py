@@ -1,7 +1,6 @@
 """What runs in another thread is part of the action, and is otherwise as without fanlight.
 
-Held here of the comparison with other tracers: ctx_threadpool, ctx_thread, ctx_run_in_executor, each against
-what the provider saw. (ctx_to_thread, ctx_gather, ctx_create_task and ctx_async_gen: test_openai_context.)
+The plain forms of it are in test_situations, too, for calls in a loop of the thread's own.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Plain calls of the openai SDK: one span each, with what the provider says it cost."""
+"""Calls of the openai SDK: one span each, with what the provider says it cost. More: test_situations."""
 
 import gc
 from typing import Any
@@ -17,14 +17,6 @@ from span_trees import Node, described, plain_call, tokens
 
 class Answer(pydantic.BaseModel):
     answer: str
-
-
-def test_a_plain_call_is_one_span(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    answer = driver.run(driver.client(url).chat.completions.create(model="m", messages=MESSAGES))
-    (truth,) = provider.truth(url, expect=1)
-    assert answer.usage.completion_tokens == truth.output_tokens
-    assert described(captured) == [plain_call(truth)]
 
 
 def test_a_call_says_what_was_asked_and_where(provider: Provider, driver: Driver, captured: Captured) -> None:
@@ -67,47 +59,6 @@ def test_a_compressed_answer_is_read(provider: Provider, driver: Driver, capture
     assert described(captured) == [plain_call(truth)]
 
 
-def test_a_raw_response_is_the_same_call(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    client = driver.client(url)
-    raw = driver.run(client.chat.completions.with_raw_response.create(model="m", messages=MESSAGES))
-    (truth,) = provider.truth(url, expect=1)
-    assert raw.parse().usage.prompt_tokens == truth.input_tokens
-    assert described(captured) == [plain_call(truth)]
-
-
-def test_a_streaming_response_that_is_read_is_the_same_call(
-    provider: Provider, driver: Driver, captured: Captured
-) -> None:
-    url = provider.scenario()
-    client = driver.client(url)
-    manager = client.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES)
-    parsed = driver.within(manager, lambda response: driver.run(response.parse()))
-    (truth,) = provider.truth(url, expect=1)
-    assert parsed.usage.prompt_tokens == truth.input_tokens
-    assert described(captured) == [plain_call(truth)]
-
-
-def test_parse_is_one_call(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    client = driver.client(url)
-    got = driver.run(client.chat.completions.parse(model="m", messages=MESSAGES, response_format=Answer))
-    (truth,) = provider.truth(url, expect=1)
-    assert got.choices[0].message.parsed == Answer(answer="yes")
-    assert described(captured) == [plain_call(truth)]
-
-
-def test_generic_post_is_a_call(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    client = driver.client(url)
-    got = driver.run(
-        client.post("/chat/completions", body={"model": "m", "messages": MESSAGES}, cast_to=object)
-    )
-    (truth,) = provider.truth(url, expect=1)
-    assert got["usage"]["prompt_tokens"] == truth.input_tokens
-    assert described(captured) == [plain_call(truth)]
-
-
 def test_embeddings_have_inputs_and_no_output(provider: Provider, driver: Driver, captured: Captured) -> None:
     url = provider.scenario()
     client = driver.client(url)
@@ -142,13 +93,6 @@ def test_text_completions_are_calls(provider: Provider, driver: Driver, captured
         "finish": ("length", "length"),
         "inputs": 2,
     }
-
-
-def test_responses_are_calls(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    driver.run(driver.client(url).responses.create(model="m", input="one two three"))
-    (truth,) = provider.truth(url, expect=1)
-    assert described(captured) == [plain_call(truth)]
 
 
 def test_responses_parse_is_one_call(provider: Provider, driver: Driver, captured: Captured) -> None:

@@ -1,36 +1,17 @@
 """Calls that take several requests, or fail: every physical request is seen, the call is counted once."""
 
-import asyncio
 from typing import Any
 
 import openai
 import pytest
 
 from fanlight.testing import Captured
-from mock_provider import Asked, Fault, Provider
+from mock_provider import Fault, Provider
 from sdk_drivers import MESSAGES, AsyncDriver, Driver, SyncDriver, http_library
-from span_trees import Node, described, estimated, plain_call, tokens
+from span_trees import Node, answered_request, described, estimated, failed_request, plain_call, request_of
 
 QUICKLY = {"retry-after-ms": "1"}  # the SDK's own, so that a retry does not wait half a second
 FAILED = Fault(status=500, headers=QUICKLY)
-
-
-def request_node(provider_url: str, resend: int, **facts: Any) -> Node:
-    """One request of a call that took several."""
-    path = provider_url.split("/", 3)[3]
-    return Node(f"POST /{path}/chat/completions").but(model="m", resend=resend, **facts)
-
-
-def answered_request(url: str, resend: int, truth: Asked) -> Node:
-    return request_node(
-        url,
-        resend,
-        http=200,
-        outcome="answered",
-        answered_by="m-2026",
-        finish=("stop",),
-        **tokens(truth),
-    )
 
 
 def create(driver: Driver, url: str, **options: Any) -> Any:
@@ -54,23 +35,12 @@ def test_every_try_of_a_retried_call_is_a_child(
             "chat m",
             plain_call(truth[2]).but(requests=3, outcome=None, http=None).facts,
             below=(
-                request_node(url, 0, **first),
-                request_node(url, 1, http=500, outcome="unknown", error="500", **estimated(truth[1])),
+                request_of(url, 0, truth[0], **first),
+                failed_request(url, 1, truth[1]),
                 answered_request(url, 2, truth[2]),
             ),
         )
     ]
-
-
-def test_a_rate_limited_try_was_refused(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario(Fault(status=429, headers={"retry-after": "0.05"}), Fault())
-    create(driver, url)
-    truth = provider.truth(url, expect=2)
-    (call,) = described(captured)
-    assert call.below == (
-        request_node(url, 0, http=429, outcome="refused", error="429"),
-        answered_request(url, 1, truth[1]),
-    )
 
 
 def test_back_off_is_no_request_time(provider: Provider, driver: Driver, captured: Captured) -> None:
@@ -83,23 +53,6 @@ def test_back_off_is_no_request_time(provider: Provider, driver: Driver, capture
     assert 0.1e9 <= second.end_time_ns - second.start_time_ns < 0.3e9
     assert call.start_time_ns <= first.start_time_ns
     assert call.end_time_ns == second.end_time_ns
-
-
-def test_a_call_that_is_never_answered_fails(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario(FAILED)
-    with pytest.raises(openai.InternalServerError):
-        create(driver, url)
-    truth = provider.truth(url, expect=3)
-    assert len(truth) == 3
-    failed = {"http": 500, "outcome": "unknown", "error": "500", **estimated(truth[0])}
-    assert described(captured) == [
-        Node(
-            "chat m",
-            {"model": "m", "requests": 3, "error": "InternalServerError", **estimated(truth[0])},
-            failed=True,
-            below=tuple(request_node(url, number, **failed) for number in range(3)),
-        )
-    ]
 
 
 @pytest.mark.parametrize(
@@ -176,55 +129,12 @@ def test_a_timeout_leaves_the_answer_unknown(provider: Provider, driver: Driver,
     assert 0.09e9 < call.end_time_ns - call.start_time_ns < 0.4e9
 
 
-def test_every_try_that_times_out_is_a_request(
-    provider: Provider, driver: Driver, captured: Captured
-) -> None:
-    url = provider.scenario(Fault(delay_s=0.3))
-    with pytest.raises(openai.APITimeoutError):
-        create(driver, url, max_retries=1, timeout=0.05)
-    assert len(provider.truth(url, expect=2)) == 2
-    (call,) = described(captured)
-    assert call.facts["requests"] == 2
-    assert [node.facts["error"] for node in call.below] == ["ReadTimeout", "ReadTimeout"]
-    assert [node.facts["outcome"] for node in call.below] == ["unknown", "unknown"]
-
-
-def test_a_slow_answer_is_as_long_as_it_took(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario(Fault(delay_s=0.3))
-    create(driver, url)
-    (call,) = captured.spans
-    assert 0.3e9 <= call.end_time_ns - call.start_time_ns < 0.6e9
-
-
 def test_a_redirect_is_no_second_inference(provider: Provider, driver: Driver, captured: Captured) -> None:
     target = provider.scenario()
     url = provider.scenario(Fault(status=307, headers={"location": f"{target}/chat/completions"}))
     create(driver, url)
     (truth,) = provider.truth(target, expect=1)
     assert described(captured) == [plain_call(truth)]
-
-
-@pytest.mark.parametrize("by_timeout", [False, True], ids=["cancel", "wait_for"])
-def test_a_cancelled_call_ends_its_span(provider: Provider, captured: Captured, by_timeout: bool) -> None:
-    url = provider.scenario(Fault(delay_s=0.5))
-
-    async def cancelling() -> None:
-        async with openai.AsyncOpenAI(base_url=url, api_key="k") as client:
-            asking = client.chat.completions.create(model="m", messages=MESSAGES)  # type: ignore[call-overload]
-            if by_timeout:
-                with pytest.raises(asyncio.TimeoutError):
-                    await asyncio.wait_for(asking, 0.1)
-                return
-            task = asyncio.ensure_future(asking)
-            await asyncio.sleep(0.1)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    asyncio.run(cancelling())
-    (truth,) = provider.truth(url, expect=1)
-    lost = {"outcome": "unknown", "error": "CancelledError", **estimated(truth)}
-    assert described(captured) == [Node("chat m").but(model="m", requests=1, **lost)]
 
 
 def test_a_retry_inside_the_transport_is_a_request_too(provider: Provider, captured: Captured) -> None:
@@ -252,7 +162,7 @@ def test_a_retry_inside_the_transport_is_a_request_too(provider: Provider, captu
     (call,) = described(captured)
     assert call.facts["requests"] == 2
     assert call.below == (
-        request_node(url, 0, http=503, outcome="refused", error="503"),
+        failed_request(url, 0, truth[0]),
         answered_request(url, 1, truth[1]),
     )
 

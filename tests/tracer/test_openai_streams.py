@@ -1,7 +1,6 @@
-"""Streams end their span exactly once, however they end, with what was seen until then."""
+"""Streams end their span exactly once, with what was seen until then. More: test_situations."""
 
 import asyncio
-import contextlib
 import gc
 import threading
 import time
@@ -15,30 +14,13 @@ from fanlight import patches
 from fanlight.testing import Captured
 from mock_provider import Fault, Provider
 from sdk_drivers import MESSAGES, Driver, SyncDriver
-from span_trees import described, plain_call, stream_call
+from span_trees import described, stream_call
 
 ASK: dict[str, Any] = {"model": "m", "messages": MESSAGES}
 
 
 def begin(driver: Driver, url: str, **more: Any) -> Any:
     return driver.run(driver.client(url).chat.completions.create(**ASK, stream=True, **more))
-
-
-def test_a_stream_with_usage_has_it(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    chunks = driver.take(begin(driver, url, stream_options={"include_usage": True}))
-    (truth,) = provider.truth(url, expect=1)
-    assert chunks[-1].usage.completion_tokens == truth.output_tokens
-    assert described(captured) == [
-        plain_call(truth, stream=True, stream_end="completed", chunks=truth.events_sent)
-    ]
-
-
-def test_a_stream_without_usage_is_estimated(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    driver.take(begin(driver, url))
-    (truth,) = provider.truth(url, expect=1)
-    assert described(captured) == [stream_call(truth, "completed", chunks=truth.events_sent)]
 
 
 def test_a_stream_says_when_its_first_token_came(
@@ -63,18 +45,6 @@ def test_waiting_for_the_consumer_is_kept_apart(
     assert 0.3 <= float(str(span.attributes["fanlight.stream.consumer_wait"])) < 0.6
 
 
-def test_a_stream_broken_out_of_and_dropped(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario(Fault(pace_s=0.005))
-    stream = begin(driver, url)
-    driver.take(stream, 9)
-    del stream
-    driver.collect_garbage()
-    (truth,) = provider.truth(url, expect=1)
-    (call,) = described(captured)
-    assert call.facts.pop("stream_end") in ("closed", "abandoned")
-    assert call == stream_call(truth, "", stream_end=None, finish=None, chunks=8, output=8)
-
-
 def test_a_closed_stream(provider: Provider, driver: Driver, captured: Captured) -> None:
     url = provider.scenario(Fault(pace_s=0.005))
     stream = begin(driver, url)
@@ -84,47 +54,6 @@ def test_a_closed_stream(provider: Provider, driver: Driver, captured: Captured)
     driver.run(stream.close())
     (truth,) = provider.truth(url, expect=1)
     assert described(captured) == [stream_call(truth, "closed", finish=None, chunks=8, output=8)]
-
-
-def test_a_stream_left_by_its_with_block(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario(Fault(pace_s=0.005))
-    driver.within(begin(driver, url), lambda stream: driver.take(stream, 9))
-    (truth,) = provider.truth(url, expect=1)
-    assert described(captured) == [stream_call(truth, "closed", finish=None, chunks=8, output=8)]
-
-
-def test_an_error_of_the_app_is_no_error_of_the_call(
-    provider: Provider, driver: Driver, captured: Captured
-) -> None:
-    url = provider.scenario(Fault(pace_s=0.005))
-
-    def fail(stream: Any) -> None:
-        driver.take(stream, 9)
-        raise KeyError("the app's own")
-
-    with pytest.raises(KeyError, match="the app's own"):
-        driver.within(begin(driver, url), fail)
-    (truth,) = provider.truth(url, expect=1)
-    assert described(captured) == [stream_call(truth, "closed", finish=None, chunks=8, output=8)]
-
-
-def test_a_stream_that_is_never_read(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    stream = begin(driver, url)
-    assert captured.spans == []
-    del stream
-    gc.collect()
-    (truth,) = provider.truth(url, expect=1)
-    (call,) = described(captured)
-    assert call == stream_call(
-        truth,
-        "abandoned",
-        outcome="unknown",
-        output=None,
-        answered_by=None,
-        finish=None,
-        chunks=0,
-    )
 
 
 def test_a_stream_still_held_at_the_end_of_the_process(
@@ -142,19 +71,6 @@ def test_a_stream_still_held_at_the_end_of_the_process(
     assert len(captured.spans) == 1
 
 
-def test_a_stream_cut_by_the_server(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario(Fault(cut_after=10))
-    with pytest.raises(Exception, match=r"(?i)peer closed|connection"):
-        driver.take(begin(driver, url))
-    (truth,) = provider.truth(url, expect=1)
-    assert truth.events_sent == 10
-    assert described(captured) == [
-        stream_call(
-            truth, "cut", finish=None, chunks=10, output=10, outcome="unknown", error="RemoteProtocolError"
-        )
-    ]
-
-
 def test_a_stream_that_stalls_times_out(provider: Provider, driver: Driver, captured: Captured) -> None:
     url = provider.scenario(Fault(hang_after=4))
     client = driver.client(url, timeout=0.2)
@@ -167,31 +83,6 @@ def test_a_stream_that_stalls_times_out(provider: Provider, driver: Driver, capt
     assert call.facts["error"] == "ReadTimeout"
     assert call.facts["outcome"] == "unknown"
     assert call.facts["output"] == 4
-
-
-def test_a_cancelled_stream_still_ends_its_span(provider: Provider, captured: Captured) -> None:
-    url = provider.scenario(Fault(hang_after=10))
-
-    async def cancelling() -> None:
-        async with openai.AsyncOpenAI(base_url=url, api_key="k") as client:
-            stream: Any = await client.chat.completions.create(**ASK, stream=True)
-
-            async def read() -> None:
-                async for _ in stream:
-                    pass
-
-            task = asyncio.create_task(read())
-            await asyncio.sleep(0.3)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    asyncio.run(cancelling())
-    (call,) = described(captured)
-    assert call.facts["stream_end"] == "cancelled"
-    assert call.facts["error"] == "CancelledError"
-    assert call.facts["outcome"] == "unknown"
-    assert call.facts["output"] == 10
 
 
 def test_an_async_stream_left_open_by_its_loop(provider: Provider, captured: Captured) -> None:
@@ -208,73 +99,6 @@ def test_an_async_stream_left_open_by_its_loop(provider: Provider, captured: Cap
     gc.collect()
     (call,) = described(captured)
     assert call.facts["output"] == 1
-
-
-def test_a_raw_response_that_streams(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    client = driver.client(url)
-    create = client.chat.completions.with_raw_response.create
-    raw = driver.run(create(**ASK, stream=True, stream_options={"include_usage": True}))
-    chunks = driver.take(raw.parse())
-    (truth,) = provider.truth(url, expect=1)
-    assert len(chunks) > truth.events_sent
-    assert described(captured) == [
-        plain_call(truth, stream=True, stream_end="completed", chunks=truth.events_sent)
-    ]
-
-
-def test_a_streaming_response_read_line_by_line(
-    provider: Provider, driver: Driver, captured: Captured
-) -> None:
-    url = provider.scenario()
-    create = driver.client(url).chat.completions.with_streaming_response.create
-    manager = create(**ASK, stream=True, stream_options={"include_usage": True})
-    lines = driver.within(manager, lambda response: driver.take(response.iter_lines()))
-    (truth,) = provider.truth(url, expect=1)
-    assert lines[-2:] == ["data: [DONE]", ""]
-    assert described(captured) == [
-        plain_call(truth, stream=True, stream_end="completed", chunks=truth.events_sent)
-    ]
-
-
-def test_the_chat_stream_helper(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    manager = driver.client(url).chat.completions.stream(**ASK, stream_options={"include_usage": True})
-    driver.within(manager, lambda stream: driver.take(stream))
-    (truth,) = provider.truth(url, expect=1)
-    assert described(captured) == [
-        plain_call(truth, stream=True, stream_end="completed", chunks=truth.events_sent)
-    ]
-
-
-def test_a_streamed_response(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    client = driver.client(url)
-    driver.take(driver.run(client.responses.create(model="m", input="one two", stream=True)))
-    (truth,) = provider.truth(url, expect=1)
-    assert described(captured) == [
-        plain_call(truth, stream=True, stream_end="completed", chunks=truth.events_sent)
-    ]
-
-
-def test_the_responses_stream_helper(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario()
-    manager = driver.client(url).responses.stream(model="m", input="one two")
-    driver.within(manager, lambda stream: driver.take(stream))
-    (truth,) = provider.truth(url, expect=1)
-    assert described(captured) == [
-        plain_call(truth, stream=True, stream_end="completed", chunks=truth.events_sent)
-    ]
-
-
-def test_a_streamed_response_broken_out_of(provider: Provider, driver: Driver, captured: Captured) -> None:
-    url = provider.scenario(Fault(pace_s=0.005))
-    client = driver.client(url)
-    stream = driver.run(client.responses.create(model="m", input="one two", stream=True))
-    driver.take(stream, 4 + 8)
-    driver.run(stream.close())
-    (truth,) = provider.truth(url, expect=1)
-    assert described(captured) == [stream_call(truth, "closed", finish=None, chunks=8, output=8)]
 
 
 def test_streamed_text_completions(provider: Provider, driver: Driver, captured: Captured) -> None:

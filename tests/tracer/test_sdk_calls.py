@@ -10,7 +10,7 @@ from fanlight.patches import _one_client
 from fanlight.testing import Captured
 from mock_provider import Asked, Fault, Provider
 from sdks import Sdk
-from span_trees import Node, described, estimated, plain_call, said
+from span_trees import Node, answered_request, described, estimated, failed_request, plain_call
 
 QUICKLY = {"retry-after-ms": "1"}  # read by openai, anthropic, groq and cohere
 FAILED = Fault(status=500, headers=QUICKLY)
@@ -20,24 +20,6 @@ def whole(sdk: Sdk, truth: Asked, **facts: Any) -> Node:
     """A call that took one request and was answered."""
     node = plain_call(truth)
     return Node(f"{sdk.operation} m", node.facts).but(**sdk.asks, **facts)
-
-
-def request(url: str, resend: int, truth: Asked, **facts: Any) -> Node:
-    """One request of several, by the path that the provider saw."""
-    scenario = "/".join(url.split("/")[3:5])
-    return Node(f"POST /{scenario}{truth.path}").but(model="m", resend=resend, **facts)
-
-
-def failed(url: str, resend: int, status: int, truth: Asked) -> Node:
-    """A request of several that a server could not answer."""
-    lost = estimated(truth) if status == 500 else {}
-    outcome = "unknown" if status == 500 else "refused"
-    return request(url, resend, truth, http=status, outcome=outcome, error=str(status), **lost)
-
-
-def answered(url: str, resend: int, truth: Asked) -> Node:
-    """The request of several that was answered."""
-    return request(url, resend, truth, http=200, outcome="answered", **said(truth))
 
 
 def raises(sdk: Sdk, client: Any) -> BaseException:
@@ -71,9 +53,9 @@ def test_every_try_is_a_child(provider: Provider, retrying: Sdk, captured: Captu
             f"{retrying.operation} m",
             whole(retrying, truth[2], requests=3, outcome=None, http=None).facts,
             below=(
-                failed(url, 0, 500, truth[0]),
-                failed(url, 1, 429, truth[1]),
-                answered(url, 2, truth[2]),
+                failed_request(url, 0, truth[0]),
+                failed_request(url, 1, truth[1]),
+                answered_request(url, 2, truth[2]),
             ),
         )
     ]
@@ -95,7 +77,7 @@ def test_a_call_that_is_never_answered(provider: Provider, retrying: Sdk, captur
                 **estimated(truth[0]),
             },
             failed=True,
-            below=tuple(failed(url, number, 500, asked) for number, asked in enumerate(truth)),
+            below=tuple(failed_request(url, number, asked) for number, asked in enumerate(truth)),
         )
     ]
 

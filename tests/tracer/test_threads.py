@@ -1,19 +1,16 @@
 """Calls in threads that an action started belong to it; other threads stay as they are."""
 
-import asyncio
 import concurrent.futures
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import openai
 import pytest
 from opentelemetry import context
 
 import fanlight
 from fanlight import patches
 from fanlight.testing import Captured
-from mock_provider import Provider
 from sdk_drivers import MESSAGES
 
 ASK: Any = {"model": "m", "messages": MESSAGES}
@@ -22,34 +19,6 @@ THREE = [("answer", ["chat m", "chat m", "chat m"])]
 
 def shapes(captured: Captured) -> list[object]:
     return [tree.shape() for tree in captured.trees()]
-
-
-def test_calls_in_a_thread_pool_are_siblings(provider: Provider, captured: Captured) -> None:
-    with (
-        openai.OpenAI(base_url=provider.scenario(), api_key="k") as client,
-        ThreadPoolExecutor(3) as pool,
-        fanlight.action("answer"),
-    ):
-        list(pool.map(lambda _: client.chat.completions.create(**ASK), range(3)))
-    assert shapes(captured) == THREE
-
-
-def test_calls_in_threads_are_siblings(provider: Provider, captured: Captured) -> None:
-    with openai.OpenAI(base_url=provider.scenario(), api_key="k") as client, fanlight.action("answer"):
-        threads = [threading.Thread(target=client.chat.completions.create, kwargs=ASK) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert shapes(captured) == THREE
-
-
-async def test_calls_in_an_executor_are_siblings(provider: Provider, captured: Captured) -> None:
-    loop = asyncio.get_running_loop()
-    with openai.OpenAI(base_url=provider.scenario(), api_key="k") as client, fanlight.action("answer"):
-        calls = (loop.run_in_executor(None, lambda: client.chat.completions.create(**ASK)) for _ in range(3))
-        await asyncio.gather(*calls)
-    assert shapes(captured) == THREE
 
 
 def test_a_pool_forgets_the_action_that_made_it_start_its_threads(captured: Captured) -> None:
