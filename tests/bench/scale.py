@@ -185,6 +185,7 @@ def bench(folder: Path, spans: int, repeats: int) -> tuple[Written, list[Row], l
         shutil.rmtree(folder, ignore_errors=True)
     with open_store(f"chdb://{folder}/data") as store:
         if complete.exists():
+            migrate.apply(store)  # refuses a folder of another schema
             written = Written(**json.loads(complete.read_text()))
         else:
             written = write(store, spans)
