@@ -35,10 +35,8 @@ CLIENTS = frozenset(
 )
 _METHODS = ("do_request", "do_request_async")
 # The parts of a client of Mistral that ask models; each sends for itself.
-_PARTS = (
-    *("chat", "agents", "fim", "embeddings", "classifiers", "ocr", "responses"),
-    *("beta.conversations", "audio.transcriptions", "audio.speech"),
-)
+# Not those of `beta` and `audio`: to ask for them imports what the app may never use (griffe, MCP).
+_PARTS = ("chat", "agents", "fim", "embeddings", "classifiers", "ocr")
 
 
 def patch_module(module: ModuleType) -> list[Hook]:
@@ -51,15 +49,8 @@ def patch_module(module: ModuleType) -> list[Hook]:
 
 def watch_client(client: Any) -> list[Hook]:
     """Watch one client."""
-    parts = [_part(client, name) for name in _PARTS]
+    parts = [getattr(client, name, None) for name in _PARTS]
     return [watch(part, name, _read) for part in parts if part is not None for name in _METHODS]
-
-
-def _part(client: Any, dotted: str) -> Any:
-    part = client
-    for name in dotted.split("."):
-        part = getattr(part, name, None)
-    return part
 
 
 def http_clients(client: Any) -> list[Any]:
