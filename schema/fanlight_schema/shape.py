@@ -43,5 +43,5 @@ def waiting_shapes(store: Store) -> int:
 @cache
 def _text(name: str) -> str:
     """A statement of this package, without the comment above it."""
-    lines = resources.files(__package__).joinpath(name).read_text().splitlines(keepends=True)
+    lines = (resources.files("fanlight_schema") / name).read_text().splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("--"))
