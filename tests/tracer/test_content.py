@@ -16,7 +16,7 @@ from fanlight.capture.content import ContentPolicy, Redact
 from fanlight.testing import Captured, EndedSpan
 from fanlight_schema.attributes import CONTENT, INPUT_MESSAGES, OUTPUT_MESSAGES
 from mock_provider import Fault, Provider
-from otlp_receiver import OtlpReceiver
+from otlp_receiver import OtlpReceiver, attributes_of
 from sdk_drivers import MESSAGES, Driver, SyncDriver
 
 Opt = Callable[..., None]
@@ -90,7 +90,9 @@ def test_each_text_is_redacted_and_all_together_keep_to_the_limit(
     opt_in(INPUT_MESSAGES, limit_chars=40, redact=lambda text: text.replace("careful", "[...]"))
     ask(driver, provider.scenario(Fault()))
     (call,) = captured.with_role("call")
-    texts = [part["content"] for message in kept(call)[INPUT_MESSAGES] for part in message["parts"]]
+    parts = [part for message in kept(call)[INPUT_MESSAGES] for part in message["parts"]]
+    assert parts.pop()["type"] == "fanlight.cut"
+    texts = [part["content"] for part in parts]
     assert texts[0] == "You are a [...] assistant."
     assert len("".join(texts)) == 40
     assert texts[1].endswith("…")
@@ -135,6 +137,29 @@ def test_what_was_said_is_sent_but_never_lies_in_the_spool(
     assert fanlight.flush()
     sent = repr(collector.spans)
     assert [text for text in texts if text not in sent] == []
+
+
+@pytest.mark.parametrize("limit_chars", [8_192, 10**6])
+def test_a_very_long_history_is_sent_as_json_that_says_where_it_was_cut(
+    provider: Provider, collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch, limit_chars: int
+) -> None:
+    monkeypatch.setenv("FANLIGHT_CONTENT", INPUT_MESSAGES)
+    monkeypatch.setenv("FANLIGHT_CONTENT_LIMIT_CHARS", str(limit_chars))
+    fanlight.instrument()
+    history = [{"role": "user", "content": f"{number:05}"} for number in range(5_000)]
+    driver = SyncDriver()
+    driver.client(provider.scenario(Fault())).chat.completions.create(model="m", messages=history)
+    driver.close()
+    assert fanlight.flush()
+    (call,) = [
+        attributes for attributes in map(attributes_of, collector.spans) if INPUT_MESSAGES in attributes
+    ]
+    messages = json.loads(str(call[INPUT_MESSAGES]))
+    told = messages[-1]["parts"].pop()
+    assert told == {"type": "fanlight.cut", "messages": 5_000 - len(messages)}
+    texts = [part["content"] for message in messages for part in message["parts"]]
+    assert texts[:-1] == [f"{number:05}" for number in range(len(texts) - 1)]
+    assert len(texts) > 1_000
 
 
 def test_spans_of_other_tracers_never_lie_in_the_spool(

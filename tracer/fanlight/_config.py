@@ -170,7 +170,7 @@ OPTIONS: Final = (
         ("FANLIGHT_CONTENT_LIMIT_CHARS",),
         "8192",
         "characters",
-        "How much text one such attribute keeps; what is longer is cut.",
+        "How much text one such attribute keeps, in at most 64 KiB of JSON; what is cut says so.",
     ),
     Option(
         "include_usage",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from fanlight.capture.content import GeneratedText
+
 
 class Usage(NamedTuple):
     """Tokens of one request as its provider reported them; None is not reported, never 0."""
@@ -43,4 +45,4 @@ class Answer:
     usage: Usage | None = None
     error_type: str | None = None
     timings: ServerTimings | None = None
-    texts: list[bytes] | None = None  # generated, as it stands in JSON; a list only where it is to be kept
+    text: GeneratedText | None = None  # only where it is to be kept

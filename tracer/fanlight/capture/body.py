@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from fanlight.capture.answer import Answer
 from fanlight.capture.aws_stream import AwsStreamReader
-from fanlight.capture.content import escaped, generated_text
+from fanlight.capture.content import GeneratedText, escaped, generated_text
 from fanlight.capture.events import EventReader
 from fanlight.capture.json_array import ArrayReader
 from fanlight.capture.lines import LineReader
@@ -93,7 +93,7 @@ def reader_for(
 
     `header` gives the answer's headers by their name in lower case: some servers put tokens or times there.
     """
-    wire_format, answer = endpoint.format, Answer(texts=[] if keep_text else None)
+    wire_format, answer = endpoint.format, Answer(text=GeneratedText() if keep_text else None)
     if wire_format.headers is not None:
         wire_format.headers(answer, header)
     framing = _framing(content_type)
@@ -146,8 +146,9 @@ def read_answer(body: bytes, wire_format: WireFormat, answer: Answer) -> bool:
     decoded: object = _around_array(body, wire_format.beside_array) if large else None
     if decoded is None:
         decoded = decode(body)
-    if answer.texts is not None:
-        answer.texts += map(escaped, generated_text(decoded, wire_format.text_keys))
+    if answer.text is not None:
+        for text in generated_text(decoded, wire_format.text_keys):
+            answer.text.add(escaped(text))
     if isinstance(decoded, dict):
         wire_format.absorb(answer, decoded)
     else:

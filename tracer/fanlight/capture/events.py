@@ -84,8 +84,8 @@ class EventReader(ABC):
                 if plain:
                     self.content_events += 1
                     self.content_bytes += end - at
-                    if self.answer.texts is not None:
-                        self.answer.texts.append(event[at:end])
+                    if self.answer.text is not None:
+                        self.answer.text.add(event[at:end])
                     return
         if self._uncounted and _has_one(event, self._uncounted):
             self._news_came(event, begin)
@@ -137,8 +137,8 @@ class EventReader(ABC):
             end = end if match is None else match.end()
         self.content_events += 1
         self.content_bytes += end - at
-        if self.answer.texts is not None:
-            self.answer.texts.append(event[at:end])
+        if self.answer.text is not None:
+            self.answer.text.add(event[at:end])
         return end
 
     def _decode(self, data: bytes) -> None:

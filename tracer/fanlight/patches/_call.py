@@ -153,7 +153,7 @@ class Request:
             reader.finish()
         if runtime.content is not None and not in_collector():  # the app's `redact` may take a lock
             self.content = {}
-            put_content(self.content, sent, None if reader is None else reader.answer.texts)
+            put_content(self.content, sent, None if reader is None else reader.answer.text)
         if reader is not None and reader.answer.usage is not None:
             return
         if sent is not None and (self.outcome == "unknown" or (reader is not None and reader.content_events)):
