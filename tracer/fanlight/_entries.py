@@ -49,7 +49,9 @@ Person: TypeAlias = str | Callable[[Given], object]  # the name of a header, or 
 
 MAX_NAME_CHARS = 200  # ours; routes and tasks are named by hand
 
-_lock = threading.RLock()  # held while an action gets its id or its root
+OPENING_WAIT_S = 1.0  # ours; the app's sampler and processors take microseconds, unless they are stuck
+
+_lock = threading.RLock()  # of ids and of who opens a root; nothing of the app's runs while it is held
 
 
 def _fresh_lock() -> None:
@@ -82,6 +84,16 @@ class Caller(Protocol):
         """What `user` and `session` callables get; None where there is nothing to ask them about."""
 
 
+class Opening:
+    """A root on its way: the thread that opens it, and an event for those that want to be below it."""
+
+    __slots__ = ("done", "thread_id")
+
+    def __init__(self) -> None:
+        self.thread_id = threading.get_ident()
+        self.done = threading.Event()
+
+
 class Entry:
     """One request, task or job of this process, and the action that it may become."""
 
@@ -94,6 +106,7 @@ class Entry:
         "_failure",
         "_hop",
         "_is_over",
+        "_opening",
         "_outer_span_id",
         "_own",
         "_root",
@@ -114,6 +127,7 @@ class Entry:
         self._is_over = False
         self._failure: str | None = None
         self._root: LiveSpan | None = None
+        self._opening: Opening | None = None
         self._own = True  # the root is the entry's span, not one that took its place
         self._outer_span_id = trace.get_current_span(base).get_span_context().span_id
         self.continues = place is not None
@@ -175,6 +189,7 @@ class Entry:
 
     def announce(self, context: Context) -> Context:
         """The action is about to be named to others: it has an id, and says what is known of it."""
+        self._await_root()
         with _lock:
             if not self._action.id:
                 self._action.id = secrets.token_hex(16)
@@ -186,22 +201,27 @@ class Entry:
         """An action that the app declares takes this one's place: its id, and its root if there is none."""
         if wanted.user is None or wanted.session is None:
             self._settle()
-        with _lock:
-            action, place = self._action, Cascade(wanted, self._hop)
-            wanted.id = action.id
-            wanted.user = wanted.user or action.user
-            wanted.session = wanted.session or action.session
+        opens = self._claim_root()
+        try:
+            with _lock:
+                action, place = self._action, Cascade(wanted, self._hop)
+                wanted.id = action.id
+                wanted.user = wanted.user or action.user
+                wanted.session = wanted.session or action.session
+                self._action = wanted
             # Without the entry, which will hold the span: neither would go before a collection.
             context = with_cascade(place, self._below_root(here()))
             if not wanted.id and trace.get_current_span(context).get_span_context().is_valid:
                 wanted.id = secrets.token_hex(16)
             span = open_span(place, context)
-            self._action = wanted
-            if self._root is None:
+            if opens:
                 self._use_root(span, context)
                 self._own = False
-            else:
+            elif self._root is not None:
                 self._root.cascade = place
+        finally:
+            if opens:
+                self._release_root()
         return span
 
     def _open(self, context: Context) -> None:
@@ -209,12 +229,35 @@ class Entry:
         if self._root is not None or (self.continues and self._outer_span_id):
             return
         name = self._name()
-        with _lock:
-            if self._root is None and runtime.on:
+        if runtime.on and self._claim_root():
+            try:
                 self._start_root(name, context)
+            finally:
+                self._release_root()
         self._settle()
         if self._is_over:
             self._finish_root()
+
+    def _claim_root(self) -> bool:
+        """Whether it is for this thread to open the root; if another one does, it has by now."""
+        with _lock:
+            if self._root is None and self._opening is None:
+                self._opening = Opening()
+                return True
+        self._await_root()
+        return False
+
+    def _release_root(self) -> None:
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.done.set()
+
+    def _await_root(self) -> None:
+        """Wait for another thread that opens the root; not for long, nor twice: the app may hold it up."""
+        opening = self._opening
+        if opening is not None and opening.thread_id != threading.get_ident():
+            opening.done.wait(OPENING_WAIT_S)
+            opening.done.set()
 
     def _start_root(self, name: str, context: Context) -> None:
         parent = self._base
