@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import fanlight
 from fanlight import _guard
 from fanlight._config import read_config
-from fanlight._secrets import without_secrets
+from fanlight._secrets import MAX_CHARS, without_secrets
 from mock_provider import Provider
 from otlp_receiver import OtlpReceiver
 from sdk_drivers import MESSAGES
@@ -211,3 +211,9 @@ def test_the_rest_of_a_message_stays(text: str) -> None:
 )
 def test_a_key_of_letters_and_digits_never_stays(before: str, key: str, after: str) -> None:
     assert key not in without_secrets(f"{before}{key}{after}")
+
+
+@pytest.mark.parametrize("character", ["a", "1", "="])
+def test_a_long_run_is_searched_once(character: str) -> None:
+    """From each of its characters anew it would take minutes, in which no thread of the app runs."""
+    assert without_secrets(character * MAX_CHARS) == character * MAX_CHARS

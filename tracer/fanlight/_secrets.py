@@ -19,7 +19,8 @@ _SECRETS: Final = re.compile(
     r"|(?<=\?)[^\s?'\"<>()]*=[^\s'\"<>()]*"  # a query
     r"|(?i:(?<=\bbasic )|(?<=\bbearer ))[^\s'\",]+"
     r"|\b(?:sk|pk|rk)-[^\s'\",]+"  # as OpenAI and those after it write keys
-    r"|(?=[\w+=-]*\d)(?=[\w+=-]*[A-Za-z])[\w+=-]{20,}"
+    # only from where a run begins: from each of its characters would take the square of its length
+    r"|(?<![\w+=-])(?=[\w+=-]*\d)(?=[\w+=-]*[A-Za-z])[\w+=-]{20,}"
 )
 
 
