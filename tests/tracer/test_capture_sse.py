@@ -146,6 +146,12 @@ def test_an_error_in_the_stream_is_seen() -> None:
     assert reader.answer.error_type == "server_error"
 
 
+@pytest.mark.parametrize("before", [b"", b": ping\n\n"])
+def test_an_error_without_its_frame_is_seen_alone_and_behind_others(before: bytes) -> None:
+    reader = read("chat", before + b'{"error":{"type":"server_error"}}\n\n')
+    assert reader.answer.error_type == "server_error"
+
+
 def test_a_failed_response_is_seen() -> None:
     failed = {"id": "r", "object": "response", "status": "failed", "error": {"code": "rate_limit"}}
     event = {"type": "response.failed", "response": failed}

@@ -31,9 +31,9 @@ class StreamReader(EventReader):
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the stream, cut anywhere."""
-        if chunk.find(b"\n") == len(chunk) - 2 and chunk[-1] == 0x0A and not (self._partial or self._held):
-            if chunk.startswith(b"data:"):  # one whole event, as most servers send them
-                self._event(chunk[:-2], 5)  # as it is among others: one shape for both
+        alone = chunk.find(b"\n") == len(chunk) - 2 and chunk.startswith(b"data:")
+        if alone and chunk[-1] == 0x0A and not (self._partial or self._held):
+            self._event(chunk[:-2], 5)  # one whole event, as most servers send them; of one shape with others
             return
         head, newline, tail = chunk.rpartition(b"\n")
         if newline:
