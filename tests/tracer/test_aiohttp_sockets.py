@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -131,6 +132,16 @@ async def test_a_wait_that_is_too_long_ends_nothing(sockets: SocketProvider, cap
         await until(connection, "response.completed")
     (truth,) = sockets.truth(1)
     assert described(captured) == [answered(truth)]
+
+
+async def test_a_wait_may_be_dropped_where_it_did_not_begin(
+    sockets: SocketProvider, captured: Captured
+) -> None:
+    """As the garbage collector drops it: outside the context in which it waited."""
+    async with connected(sockets.url + "/responses") as connection:
+        waiting = connection.receive()
+        contextvars.copy_context().run(waiting.send, None)
+        waiting.close()
 
 
 async def test_other_connections_are_none(sockets: SocketProvider, captured: Captured) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import MutableMapping
+from contextlib import suppress
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
@@ -72,7 +73,8 @@ def _watch_receive(owner: Any) -> Hook:
         try:  # a wait that is too long or cancelled ends no response
             message = await original(connection, *args, **kwargs)
         finally:
-            _receiving.reset(token)
+            with suppress(ValueError):  # a coroutine closed by the garbage collector, in another context
+                _receiving.reset(token)
         _received(calls, message)
         return message
 
