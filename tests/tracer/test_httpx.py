@@ -1,5 +1,6 @@
 """Model requests that no SDK sends: bare httpx and httpx2, told by path and body."""
 
+import contextlib
 import gzip
 import json
 import time
@@ -176,6 +177,25 @@ def test_a_transport_over_another_client_is_one_request(
         client.post(f"{url}/chat/completions", json=BODY)
     (truth,) = provider.truth(url, expect=1)
     assert described(captured) == [plain_call(truth)]
+
+
+def test_a_call_that_another_server_took_over_names_no_port_of_the_first(
+    captured: Captured, httpx: Any
+) -> None:
+    first, second = "http://127.0.0.1:9/v1/chat/completions", "http://model.invalid/v1/chat/completions"
+
+    class Failover(httpx.BaseTransport):  # type: ignore[misc]
+        def handle_request(self, request: Any) -> Any:
+            with httpx.HTTPTransport() as transport, contextlib.suppress(httpx.ConnectError):
+                transport.handle_request(request)
+            with httpx.HTTPTransport() as transport:
+                return transport.handle_request(httpx.Request("POST", second, json=BODY))
+
+    with httpx.Client(transport=Failover()) as client, pytest.raises(httpx.ConnectError):
+        client.post(first, json=BODY)
+    (call,) = captured.with_role("call")
+    assert call.attributes["server.address"] == "model.invalid"
+    assert "server.port" not in call.attributes
 
 
 def test_a_transport_used_alone_is_seen(provider: Provider, captured: Captured, httpx: Any) -> None:

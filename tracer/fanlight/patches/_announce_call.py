@@ -10,7 +10,7 @@ from fanlight._runtime import runtime
 from fanlight._spans import child_span
 from fanlight.capture.outcome import TEXT_BYTES_PER_TOKEN
 from fanlight.capture.request import text_bytes
-from fanlight.patches._attributes import Attributes, call_attributes, request_attributes
+from fanlight.patches._attributes import Attributes, call_attributes, request_attributes, spokesman_of
 from fanlight_schema import attributes as names
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def announce_call(call: Call, sent: bytes | None) -> None:
     below = b""
     if len(requests) > 1:
         below = b"".join(_told(call, request, number, estimate) for number, request in enumerate(requests))
-    span.mixed = True  # the server that it names may be another than the first one
+        call.speaks(spokesman_of(requests))
     announce(span, {**call_attributes(requests), **estimate}, below)
 
 

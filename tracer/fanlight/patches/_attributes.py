@@ -37,19 +37,22 @@ def call_template(endpoint: Endpoint, asked: Asked, host: str | None, port: int 
     return Template(name, "call", SpanKind.CLIENT, attributes)
 
 
-def call_attributes(requests: Sequence[Request]) -> Attributes:
-    """What is known of a call when it ends, beside its template.
-
-    Its answered request speaks for it, else the last one that a model may have worked for, else the last.
+def spokesman_of(requests: Sequence[Request]) -> Request:
+    """The request that speaks for a call: its answered one, else the last one that a model may have worked
+    for, else the last.
     """
+    if len(requests) == 1:
+        return requests[0]
+    return max(reversed(requests), key=lambda request: _SPEAKS[request.outcome])
+
+
+def call_attributes(requests: Sequence[Request]) -> Attributes:
+    """What is known of a call when it ends, beside its template."""
     attributes: Attributes = {names.REQUESTS: len(requests)}
     if not requests:
         return attributes
-    spokesman = requests[-1]
-    if len(requests) > 1:
-        spokesman = max(reversed(requests), key=lambda request: _SPEAKS[request.outcome])
-        _put_server(attributes, spokesman.call.endpoint, spokesman.host, spokesman.port)
-    else:
+    spokesman = spokesman_of(requests)
+    if len(requests) == 1:
         attributes[names.REQUEST_OUTCOME] = spokesman.outcome
         if spokesman.status is not None:
             attributes[names.HTTP_STATUS_CODE] = spokesman.status

@@ -26,7 +26,7 @@ from fanlight.capture.outcome import End, completed_usage, end_of_error, outcome
 from fanlight.capture.request import Asked, text_bytes
 from fanlight.capture.wire_format import Endpoint, Header, no_header
 from fanlight.patches._announce_call import announce_call
-from fanlight.patches._attributes import call_attributes, call_template, request_attributes
+from fanlight.patches._attributes import call_attributes, call_template, request_attributes, spokesman_of
 from fanlight.patches._background import AWAITED, expect
 from fanlight.patches._content import keeps, put_content
 from fanlight_schema import attributes as names
@@ -88,7 +88,7 @@ class Request:
         requests = call.requests
         requests.append(self)
         if len(requests) == 1:
-            call.span.template = call_template(call.endpoint, call.asked, host, port)
+            call.speaks(self)
         _announce(call, sent)
 
     def headers_came(
@@ -256,6 +256,10 @@ class Call:
         forget(self.span)
         open_calls.pop(id(self), None)
 
+    def speaks(self, request: Request) -> None:
+        """Its span names the server that this request went to."""
+        self.span.template = call_template(self.endpoint, self.asked, request.host, request.port)
+
     @property
     def error_type(self) -> str | None:
         """What the operation raised, else what went wrong with its last request; None if nothing did."""
@@ -289,7 +293,7 @@ def _end(call: Call) -> None:
     if len(requests) > 1:
         for resend_count, request in enumerate(requests):
             _write_request_span(call, request, resend_count)
-        span.mixed = True  # the server that it names may be another than the first one
+        call.speaks(spokesman_of(requests))
     span.add(call_attributes(requests))
     error_type = call.error_type
     if error_type is not None:
