@@ -1,5 +1,6 @@
 """The exporter against a real OTLP server that is well, slow, refusing, or not there."""
 
+import enum
 import socket
 import threading
 import time
@@ -79,6 +80,22 @@ def test_encoded_span_is_what_the_official_classes_read(collector: OtlpReceiver)
     assert (got.start_time_unix_nano, got.end_time_unix_nano) == (1_000, 2_500)
     assert (got.status.code, got.status.message) == (2, "after 3 s")
     assert (len(got.trace_id), len(got.span_id), got.parent_span_id) == (16, 8, b"")
+
+
+class Word(str, enum.Enum):
+    """Equal to its value, in a cache too; `str` of it is not."""
+
+    KEY = "app.key"
+    VALUE = "value"
+
+
+def test_texts_that_are_enums_are_their_values_and_change_no_others(collector: OtlpReceiver) -> None:
+    fanlight.instrument()
+    for key, value in ((Word.KEY, Word.VALUE), ("app.key", "value")):
+        start_span("chat m", "call", attributes={key: value, "many": (value,)}).end()
+    assert fanlight.flush()
+    found = [attributes_of(span) for span in collector.spans]
+    assert [(one["app.key"], one["many"]) for one in found] == [("value", ["value"])] * 2
 
 
 def test_request_carries_resource_scope_headers_and_gzip(

@@ -1,5 +1,6 @@
 """Calls of the openai SDK: one span each, with what the provider says it cost. More: test_situations."""
 
+import enum
 import gc
 from typing import Any
 
@@ -33,6 +34,25 @@ def test_a_call_says_what_was_asked_and_where(provider: Provider, driver: Driver
     assert said["gen_ai.provider.name"] == "openai"
     assert str(said["gen_ai.response.id"]).startswith("chatcmpl-")
     assert said["fanlight.wire"] is True
+
+
+class Model(str, enum.Enum):
+    SMALL = "small-1"
+
+
+def test_a_model_that_is_an_enum_is_its_value_now_and_later(
+    provider: Provider, driver: Driver, captured: Captured
+) -> None:
+    """The calls of one model share what they have in common."""
+    url = provider.scenario()
+    client = driver.client(url)
+    for model in (Model.SMALL, "small-1"):
+        driver.run(client.chat.completions.create(model=model, messages=MESSAGES))
+    provider.truth(url, expect=2)
+    assert [(span.name, span.attributes["gen_ai.request.model"]) for span in captured.spans] == [
+        ("chat small-1", "small-1")
+    ] * 2
+    assert {type(span.attributes["gen_ai.request.model"]) for span in captured.spans} == {str}
 
 
 def test_an_ended_call_leaves_nothing_to_the_garbage_collector(

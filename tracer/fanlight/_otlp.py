@@ -69,7 +69,9 @@ def _large_int(value: int) -> bytes:
 
 
 def _utf8(text: object) -> bytes:
-    data = str(text).encode("utf-8", "replace")
+    # `str` of an Enum that is a string too is no longer what it is equal to, and cached with.
+    written = text if isinstance(text, str) else str(text)
+    data = written.encode("utf-8", "replace")
     if len(data) > MAX_STRING_BYTES:
         data = data[:MAX_STRING_BYTES].decode("utf-8", "ignore").encode()
     return data

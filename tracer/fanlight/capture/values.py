@@ -13,8 +13,10 @@ MAX_DURATION = 1e15  # of any unit from ns on; more is no duration
 
 
 def text(value: object) -> str | None:
-    """A string that is not empty, and short enough for a name."""
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_CHARS else None
+    """A string that is not empty, and short enough for a name; of a string that is an Enum too its value."""
+    if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_CHARS:
+        return value if type(value) is str else str.__str__(value)
+    return None
 
 
 def count(value: object) -> int | None:
