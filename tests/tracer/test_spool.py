@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -596,3 +596,32 @@ def test_the_spool_holds_no_content_whatever_is_switched_on(
     sent = b"".join(received.request.SerializeToString() for received in collector.requests)
     assert (b"prompt-in-message" in sent, b"prompt-said" in sent) == (messages == "true", content != "")
     assert all(text in sent for text in (b"prompt-in-status", b"prompt-in-attribute", b"prompt-in-event"))
+
+
+def test_a_span_that_another_thread_ends_meanwhile_is_not_told_as_open(collector: OtlpReceiver) -> None:
+    fanlight.instrument()
+    span = start_span("invoke_agent a", "agent")
+    told = as_died(span)
+    span.end()
+    sink().announce(span, told)
+    assert fanlight.flush()
+    assert [path.read_bytes() for path in files()] == [b""]
+
+
+def test_what_two_threads_set_at_once_is_all_kept_off_the_disk() -> None:
+    fanlight.instrument()
+    span = start_span("invoke_agent a", "agent")
+
+    class Meanwhile(dict[str, str]):
+        """Another thread sets something while its keys are taken."""
+
+        def keys(self) -> KeysView[str]:
+            if "app.other" not in span.own:
+                span.set_attribute("app.other", "prompt-in-attribute")
+            return super().keys()
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(self.keys())
+
+    span.set_attributes(Meanwhile({"app.more": "prompt-in-attribute"}))
+    assert b"prompt" not in as_died(span)

@@ -139,7 +139,8 @@ class ExportSink:
     def announce(self, span: LiveSpan, told: bytes) -> None:
         """Hold in the spool what is to be told of an open span if the process dies."""
         with self._lock:
-            if self._spool is not None and not self._closed:
+            # Asked for here: another thread may have ended it, and would not take this back.
+            if self._spool is not None and not self._closed and not span.ended:
                 self._spool.announce(span.span_id, told)
 
     def forget(self, span: LiveSpan) -> None:

@@ -15,7 +15,7 @@ below see the twin's trace flags.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from opentelemetry import trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
@@ -67,7 +67,7 @@ class LiveSpan(trace.Span):
     What it says is its template's attributes, its own, and those of its place (its action).
     """
 
-    foreign: frozenset[str] = frozenset()  # of its own, what others set: nobody knows what is in there
+    foreign: Set[str] = frozenset()  # of its own, what others set: nobody knows what is in there
 
     def __init__(
         self,
@@ -203,12 +203,16 @@ class LiveSpan(trace.Span):
         return self.span_context
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        self.foreign |= {key}
+        self._note_foreign((key,))
         self.set(key, value)
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        self.foreign |= attributes.keys()
+        self._note_foreign(attributes)
         self.set_all(attributes)
+
+    def _note_foreign(self, keys: Iterable[str]) -> None:
+        # In one step, as other threads may do the same: what they miss would lie on the disk.
+        vars(self).setdefault("foreign", set()).update(keys)
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         if not self.ended and len(self.events) < MAX_EVENTS:
