@@ -147,6 +147,17 @@ def test_two_libraries_beside_each_other_describe_one_call(store: Store) -> None
     assert trace.counted(store, "model_calls, input_tokens, duplicate_spans") == [(2, 20, 1)]
 
 
+def test_a_circle_of_parents_is_cut_at_its_earliest_span(store: Store) -> None:
+    trace = Trace()
+    agent = {"fanlight.role": "agent"}
+    for parent in (3, 1, 2):
+        trace.span(parent, agent)
+    trace.span(3, WIRE | {"fanlight.requests": "1"})
+    assert trace.counted(store, "depth, agent_steps, orphans, requests") == [(3, 3, 1, 1)]
+    hops = store.query(f"SELECT hop FROM model_calls WHERE trace_id = '{trace.id}'")
+    assert hops.rows == [(3,)]
+
+
 def test_plain_web_requests_are_no_actions_and_declared_ones_count_with_zero_calls(store: Store) -> None:
     plain, declared = Trace(), Trace()
     plain.span(0, {"http.route": "/health"}, SpanKind="Server")

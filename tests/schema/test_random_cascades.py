@@ -46,6 +46,7 @@ CASCADES = [
         "untold request",
         "linked",
         "linked to two",
+        "circle",
     ),
 ]
 WAYS = [
@@ -87,6 +88,11 @@ def cascades() -> Counter[str]:
             found["linked"] += any(action_id in told and trace != action_id for told, trace in links)
             found["linked to two"] += any(len(told) > 1 and trace == action_id for told, trace in links)
             found["engine"] += any(node.role == "engine" for node in members)
+            spans = {(node.row["TraceId"], node.row["SpanId"]) for node in members}
+            found["circle"] += any(
+                node.parent is None and (node.row["TraceId"], node.row["ParentSpanId"]) in spans
+                for node in members
+            )
             for call in reference_counts.calls(members):
                 found["call lost"] += call.lost
                 found["in two hours"] += (

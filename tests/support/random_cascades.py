@@ -242,6 +242,8 @@ class _Cascade:
         if self.links:
             self._linked(2 if linked == "linked to two" else 1)
         self._unended(place)
+        if self.often(0.2):
+            self._circle()
         return self.rows
 
     def _linked(self, traces: int) -> None:
@@ -268,6 +270,12 @@ class _Cascade:
             self.rows[root] = row | {"Duration": 0, "StatusCode": "Error", "SpanAttributes": died}
         elif self.often(0.2) and self.kind != "named late":
             del self.rows[root]
+
+    def _circle(self) -> None:
+        """A span whose parent is any of its trace: itself, or one that stands below it."""
+        row = self.rng.choice(self.rows)
+        beside = [other["SpanId"] for other in self.rows if other["TraceId"] == row["TraceId"]]
+        self.rows[self.rows.index(row)] = row | {"ParentSpanId": self.rng.choice(beside)}
 
     def _entry(self) -> str:
         """A web server's own span, of no tracer that knows of actions."""

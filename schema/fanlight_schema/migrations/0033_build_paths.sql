@@ -4,6 +4,9 @@
 --             two rows of the table
 --   traces    the same, spans by start
 --   linked    for each span the position of its parent, 0 if it has none or it has not arrived
+--   circled   the earliest span above each, in log2(spans) doublings of the distance; none where no parent comes after
+--             its child, so there is no circle
+--   cut       of parents that form a circle the earliest has none
 --   started   for each span how far it sees: itself
 --   walked    the same for all spans above it, in log2(spans) doublings of the distance: the nearest action id, the
 --             nearest model call, whether a server span lies before that call, whether any call of this process above
@@ -64,6 +67,52 @@ WITH
             ) AS parents
         FROM traces
     ),
+    circled AS
+    (
+        SELECT
+            trace_id,
+            nodes,
+            parents,
+            arrayFold(
+                (ups, round) -> arrayMap(
+                    (near, far) -> CAST((far.up, least(near.earliest, far.earliest)), 'Tuple(up UInt32, earliest UInt32)'),
+                    ups,
+                    -- ups[up] for every span, as below
+                    arrayMap(
+                        merged -> arrayMap(
+                            answer -> answer.3,
+                            arraySort(answer -> answer.1, arrayFilter(answer -> answer.2, arrayZip(
+                                arrayMap(key -> bitAnd(key, 0xFFFFFFFF), merged.1),
+                                arrayMap(key -> bitTest(key, 32), merged.1),
+                                arrayFill((value, key) -> NOT bitTest(key, 32), merged.2, merged.1)
+                            )))
+                        ),
+                        [arraySort(entry -> entry.1, arrayConcat(
+                            arrayZip(arrayMap(i -> bitShiftLeft(toUInt64(i), 33), arrayEnumerate(ups)), ups),
+                            arrayZip(
+                                arrayMap((reach, i) -> bitShiftLeft(toUInt64(reach.up), 33) + 0x100000000 + i, ups, arrayEnumerate(ups)),
+                                arrayResize(arraySlice(ups, 1, 0), length(ups))
+                            )
+                        ))]
+                    )[1]
+                ),
+                range(if(
+                    arrayExists((parent, i) -> parent > i, parents, arrayEnumerate(parents)),
+                    toUInt8(ceil(log2(length(nodes) + 1))),
+                    0
+                )),
+                arrayMap(parent -> CAST((parent, parent), 'Tuple(up UInt32, earliest UInt32)'), parents)
+            ) AS ups
+        FROM linked
+    ),
+    cut AS
+    (
+        SELECT
+            trace_id,
+            nodes,
+            arrayMap((parent, reach, i) -> if(reach.earliest = i, 0, parent), parents, ups, arrayEnumerate(nodes)) AS parents
+        FROM circled
+    ),
     started AS
     (
         SELECT
@@ -87,7 +136,7 @@ WITH
                 ),
                 nodes, parents, arrayEnumerate(nodes)
             ) AS seen_from_self
-        FROM linked
+        FROM cut
     ),
     walked AS
     (
