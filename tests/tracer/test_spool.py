@@ -365,6 +365,58 @@ def test_spans_that_did_not_fit_are_spooled_at_the_end_where_they_fit_then(
     ] == [100]
 
 
+def test_spans_that_do_not_fit_at_the_end_are_dropped_and_those_in_the_file_are_not(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("FANLIGHT_SPOOL_LIMIT_BYTES", "10000")
+    fanlight.instrument()
+    for _ in range(100):
+        start_span("s", "tool").end()
+    found = counts()
+    fanlight.shutdown()
+    (kept,) = [
+        spans for dead in dead_processes(folder(), lambda _: True) for _, spans in dead.requests(10**6)
+    ]
+    assert 10 < kept < 90
+    assert found == ExportCounts(ended=100, spooled=kept, dropped=100 - kept, unspooled=found.unspooled)
+    assert f"; {kept} of them are in the spool" in caplog.messages[-1]
+
+
+def test_what_was_delivered_first_is_not_taken_for_what_is_lost_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("FANLIGHT_SPOOL_LIMIT_BYTES", "10000")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    monkeypatch.setattr(_spool, "REOPEN_AFTER_S", 0.0)
+    fanlight.instrument()
+    found = counts()
+    with OtlpReceiver(port) as receiver:
+        for _ in range(100):
+            start_span("before", "tool").end()
+        assert fanlight.flush()
+    receiver.drop_connections()
+    assert sink()._unspooled == set()
+    for _ in range(20):
+        start_span("after", "tool").end()
+    fanlight.shutdown()
+    assert found == ExportCounts(ended=120, delivered=100, spooled=20, unspooled=found.unspooled)
+
+
+def test_other_tracers_spans_that_are_left_at_the_end_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They never lie on a disk."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    provider = TracerProvider()
+    fanlight.instrument(provider)
+    with fanlight.action("ask"), provider.get_tracer("other").start_as_current_span("theirs"):
+        pass
+    found = counts()
+    fanlight.shutdown()
+    assert found == ExportCounts(ended=2, spooled=1, dropped=1)
+
+
 def test_the_folder_holds_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("FANLIGHT_SPOOL_LIMIT_BYTES", "20000")

@@ -123,6 +123,7 @@ class ExportSink:
         self._lock = threading.RLock()
         self._queue: deque[bytes] = deque()
         self._bytes = 0
+        self._unspooled: set[int] = set()  # id() of those queued that the spool had no place for
         self._wake: SimpleQueue[Drain | None] = SimpleQueue()  # put() is reentrant, Event.set() is not
         self._woken = False
         self._worker: threading.Thread | None = None
@@ -174,6 +175,8 @@ class ExportSink:
                 return
             self._queue.append(data)
             self._bytes += size
+            if spool is not None and not kept:
+                self._unspooled.add(id(data))
             if self._worker is None:
                 self._start_worker()
             if self._bytes >= WAKE_AT_BYTES and not self._woken and not self._failures:
@@ -196,14 +199,15 @@ class ExportSink:
         delivered = self._drain_on_worker(timeout_s, patient=False)
         with self._lock:
             self._closed = True
-            left = len(self._queue) + len(self._in_flight)
+            left = [*self._in_flight, *self._queue]
             kept = self._leave_to_spool(left, ending)
         self._wake.put(None)
         if left:
+            which = "they" if kept == len(left) else f"{kept} of them"
             logger.warning(
                 "%d spans could not be delivered before the process ended%s",
-                left,
-                "; they are in the spool, and the next traced process or `fanlight up` delivers them"
+                len(left),
+                f"; {which} are in the spool, and the next traced process or `fanlight up` delivers them"
                 if kept
                 else "",
             )
@@ -211,16 +215,16 @@ class ExportSink:
             self._close_sender()
         return delivered
 
-    def _leave_to_spool(self, left: int, ending: bool) -> bool:
-        spool, kept = self._spool, False
+    def _leave_to_spool(self, left: list[bytes], ending: bool) -> int:
+        """Close the spool and count what becomes of these; how many of them it has."""
+        spool, kept = self._spool, 0
         if spool is not None:
-            kept = not left or spool.keep([*self._in_flight, *self._queue])
-            spool.close(left, ending=ending)
+            lost = set[int]() if spool.keep(left) else self._unspooled
+            kept = sum(type(data) is not ScopedSpan and id(data) not in lost for data in left)
+            spool.close(kept, ending=ending)
             self.counts.unspooled = spool.refused
-        if kept:
-            self.counts.spooled += left
-        else:
-            self.counts.dropped += left
+        self.counts.spooled += kept
+        self.counts.dropped += len(left) - kept
         return kept
 
     def before_fork(self) -> None:
@@ -387,6 +391,7 @@ class ExportSink:
             self.counts.delivered += count - refused
             self.counts.rejected += refused
             self._bytes -= size + count * SPAN_OVERHEAD_BYTES
+            self._unspooled.difference_update(map(id, batch))
             if self._spool is not None:
                 self._tidy(self._spool)
         return True
@@ -394,7 +399,8 @@ class ExportSink:
     def _tidy(self, spool: Spool) -> None:
         if spool.left:
             self._adopt_at = 0.0  # what it leaves for others may as well be delivered here
-        spool.tidy(self._queue, self._bytes)
+        if spool.tidy(self._queue, self._bytes):
+            self._unspooled.clear()
         self.counts.unspooled = spool.refused
 
     def _put_back(self, batch: list[bytes], outcome: Outcome) -> None:

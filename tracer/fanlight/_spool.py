@@ -68,10 +68,10 @@ class Spool:
             self._forget(span_id)
         return self._write(frame(_SPAN, span) if type(span) is bytes else _framed(span))
 
-    def tidy(self, queued: Collection[bytes], queued_bytes: int) -> None:
-        """The exporter has delivered something, and this is what is left."""
+    def tidy(self, queued: Collection[bytes], queued_bytes: int) -> bool:
+        """The exporter has delivered something, and this is left; True if the file has all of that now."""
         if self._descriptor is None or queued_bytes > CAUGHT_UP_BYTES:
-            return
+            return False
         if not queued and not self._open and not self.left:
             if self._size:
                 with suppress(OSError):
@@ -79,7 +79,8 @@ class Spool:
                     self._size = 0
         elif self.left or (self._size > REWRITE_FROM_BYTES and self._open_bytes < self._size // 4):
             # Over the limit by what is open and queued, which is little: only so is a full folder emptied.
-            self._rewrite(queued, limited=False)
+            return self._rewrite(queued, limited=False)
+        return False
 
     def keep(self, queued: Collection[bytes]) -> bool:
         """Have all of these in the file, those that found no place before included."""
