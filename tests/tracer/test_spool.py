@@ -603,7 +603,14 @@ def test_a_process_that_makes_no_span_makes_no_file(collector: OtlpReceiver) -> 
     assert not folder().exists()
 
 
-PROMPTS = ["prompt-in-message", "prompt-in-status", "prompt-in-attribute", "prompt-in-event", "prompt-said"]
+PROMPTS = [
+    "prompt-in-message",
+    "prompt-in-status",
+    "prompt-in-attribute",
+    "prompt-in-event",
+    "prompt-said",
+    "prompt-in-name",
+]
 
 
 @pytest.mark.parametrize("messages", ["false", "true"])
@@ -635,19 +642,28 @@ def test_the_spool_holds_no_content_whatever_is_switched_on(
                 client.post(f"{provider.scenario()}/chat/completions", json=body)
         with fanlight.agent("states"):
             trace.get_current_span().set_status(StatusCode.ERROR, "prompt-in-status")
+        with fanlight.agent("renamed"):
+            trace.get_current_span().update_name("prompt-in-name")
         open_span = start_span("chat open", "call")
         open_span.set_attribute("app.input", "prompt-in-attribute")
+        open_span.update_name("prompt-in-name")
         announce(open_span)
         raise ValueError("prompt-in-message")
     (left,) = files()
     held = left.read_bytes()
-    assert all(name in held for name in (b"ask", b"chat m", b"invoke_agent states", b"chat open"))
+    assert all(
+        name in held
+        for name in (b"ask", b"chat m", b"invoke_agent states", b"invoke_agent renamed", b"chat open")
+    )
     assert [text for text in PROMPTS if text.encode() in held] == []
     open_span.end()
     assert fanlight.flush()
     sent = b"".join(received.request.SerializeToString() for received in collector.requests)
     assert (b"prompt-in-message" in sent, b"prompt-said" in sent) == (messages == "true", content != "")
-    assert all(text in sent for text in (b"prompt-in-status", b"prompt-in-attribute", b"prompt-in-event"))
+    assert all(
+        text in sent
+        for text in (b"prompt-in-status", b"prompt-in-attribute", b"prompt-in-event", b"prompt-in-name")
+    )
 
 
 def test_a_span_that_another_thread_ends_meanwhile_is_not_told_as_open(collector: OtlpReceiver) -> None:

@@ -293,7 +293,7 @@ class Entry:
         if root is None or not self._own or root.ended:
             return
         self._settle()
-        root.update_name(self._name())
+        root.name = self._name()
         root.set_all(self._caller.attributes())
         if self._failure is not None:
             root.error(self._failure)

@@ -237,11 +237,15 @@ def encode_own_span(span: LiveSpan) -> bytes:
     """A span of ours that has ended, as field 2 of ScopeSpans; with another encoding for the disk where there
     may be content in it: what was said, an error's message, and whatever others have put there."""
     encoded = encode_span(span)
-    if not (span.events or span.status_message or span.foreign) and CONTENT.isdisjoint(span.own):
+    if not (span.events or span.status_message or span.foreign or span.renamed) and CONTENT.isdisjoint(
+        span.own
+    ):
         return encoded
     with_content = SpanWithContent(encoded)
     said = encode_said(span, without_content(span, span.own))
-    with_content.bare = _own_span(span, max(span.end_time_ns or 0, 0), said, _status(span, None))
+    with_content.bare = _own_span(
+        span, max(span.end_time_ns or 0, 0), said, _status(span, None), on_disk=True
+    )
     return with_content
 
 
@@ -270,11 +274,12 @@ def encode_said(span: LiveSpan, own: Mapping[str, object]) -> bytes:
 
 def encode_open_span(span: LiveSpan, said: bytes) -> bytes:
     """A span that has no end: it ends where it starts, with an error. `said` are its attributes."""
-    return _own_span(span, span.start_time_ns, said, b"\x7a\x02\x18\x02")
+    return _own_span(span, span.start_time_ns, said, b"\x7a\x02\x18\x02", on_disk=True)
 
 
-def _own_span(span: LiveSpan, end_time_ns: int, said: bytes, below: bytes) -> bytes:
+def _own_span(span: LiveSpan, end_time_ns: int, said: bytes, below: bytes, *, on_disk: bool = False) -> bytes:
     template = span.template
+    ours = span.name == template.name or (on_disk and span.renamed)
     return _span(
         span.trace_id,
         span.span_id,
@@ -282,7 +287,7 @@ def _own_span(span: LiveSpan, end_time_ns: int, said: bytes, below: bytes) -> by
         span.trace_state,
         span.parent_id,
         span.parent_is_remote,
-        template.head if span.name == template.name else encode_name(span.name) + encode_kind(span.kind),
+        template.head if ours else encode_name(span.name) + encode_kind(span.kind),
         _TIMES(0x39, span.start_time_ns, 0x41, end_time_ns),
         said,
         below,

@@ -68,6 +68,7 @@ class LiveSpan(trace.Span):
     """
 
     foreign: Set[str] = frozenset()  # of its own, what others set: nobody knows what is in there
+    renamed = False  # by others
 
     def __init__(
         self,
@@ -220,6 +221,7 @@ class LiveSpan(trace.Span):
 
     def update_name(self, name: str) -> None:
         if not self.ended:
+            self.renamed = True
             self.name = name
 
     def is_recording(self) -> bool:
