@@ -65,6 +65,18 @@ def test_a_store_without_a_span_says_how_to_send_one(tmp_path: Path) -> None:
     assert "fanlight run" in found[0]["fix"]
 
 
+def test_actions_whose_shapes_nobody_computes_are_told(tmp_path: Path) -> None:
+    data = store_with(tmp_path, call(1, **SOUND))
+    with open_store(f"chdb://{data}") as store:
+        store.command(
+            "INSERT INTO shape_marks SELECT action_id, build - 660000000, hour, spans, 1 FROM shape_marks"
+        )
+    code, found = asked(tmp_path, data)
+    assert (code, [one["level"] for one in found]) == (0, ["watch"])
+    assert found[0]["what"].startswith("1 actions have waited more than 10 minutes for their shapes")
+    assert "fanlight up" in found[0]["fix"]
+
+
 def test_everything_that_is_wrong_is_found_at_once(tmp_path: Path) -> None:
     odd = call(9, **SOUND) | {"TraceId": "no id"}
     store = store_with(

@@ -8,27 +8,37 @@ MAX_MATCHES = 6
 
 def matches_sql(prefix: str) -> str:
     """Actions whose id, or the id of one of whose traces, begins with the prefix (hexadecimal digits)."""
+    first, last = _id(prefix.ljust(32, "0")), _id(prefix.ljust(32, "f"))
     return (
         "SELECT a.action_id, a.action_name, a.user_id, a.started_at FROM actions AS a\n"
-        f"WHERE startsWith(a.action_id, '{prefix}') OR a.action_id IN (\n"
-        "    SELECT lower(hex(s.action_id)) FROM spans AS s\n"
-        f"    WHERE startsWith(lower(hex(s.trace_id)), '{prefix}'))\n"
+        "WHERE a.action_id IN (\n"
+        "    SELECT lower(hex(t.action_id)) FROM action_traces AS t\n"
+        f"    WHERE t.action_id BETWEEN {first} AND {last}\n"
+        "    UNION ALL\n"
+        "    SELECT lower(hex(arrayJoin(i.actions))) FROM trace_index AS i\n"
+        f"    WHERE i.trace_id BETWEEN {first} AND {last})\n"
         f"ORDER BY a.started_at LIMIT {MAX_MATCHES}"
     )
 
 
 def action_sql(action_id: str) -> str:
     """One row: what is known of the action."""
+    hours = f"SELECT {{}}(hour) FROM ({_places(action_id)})"
+    begun = f"BETWEEN ({hours.format('min')}) AND ({hours.format('max')}) + INTERVAL 1 HOUR"
     of_it = f"WHERE action_id = '{action_id}'"
-    estimated = f"SELECT countIf(usage_source = 'estimated') FROM model_calls {of_it}"
-    width = f"SELECT max(width) FROM cascade_shapes {of_it}"
-    return f"SELECT *, ({estimated}) AS calls_estimated, ({width}) AS width FROM actions {of_it}"
+    estimated = (
+        f"SELECT countIf(usage_source = 'estimated') FROM model_calls {of_it} AND action_started_at {begun}"
+    )
+    width = f"SELECT max(width) FROM cascade_shapes {of_it} AND started_at {begun}"
+    return (
+        f"SELECT *, ({estimated}) AS calls_estimated, ({width}) AS width"
+        f" FROM actions {of_it} AND started_at {begun}"
+    )
 
 
 def spans_sql(action_id: str) -> str:
     """The spans of a cascade, each once, and those in its traces that do not say which action they are of."""
-    action = f"toFixedString(unhex('{action_id}'), 16)"
-    nobody = "toFixedString('', 16)"
+    action, nobody = _id(action_id), "toFixedString('', 16)"
     return (
         "SELECT hex(s.span_id) AS span_id, hex(s.parent_id) AS parent_id,\n"
         f"    s.action_id = {action} OR s.trace_id = {action} AS owned,\n"
@@ -39,14 +49,24 @@ def spans_sql(action_id: str) -> str:
         "    s.input_tokens AS input_tokens, s.cached_tokens AS cached_tokens,\n"
         "    s.output_tokens AS output_tokens, s.usage_source AS usage_source\n"
         "FROM spans AS s FINAL\n"
-        f"WHERE s.action_id = {action} OR (s.action_id = {nobody} AND s.trace_id IN (\n"
-        f"    SELECT t.trace_id FROM spans AS t WHERE t.action_id = {action} OR t.trace_id = {action}))\n"
+        f"WHERE s.action_id IN ({action}, {nobody})\n"
+        f"    AND (toStartOfHour(s.started_at), s.trace_id) IN ({_places(action_id)})\n"
         f"ORDER BY s.started_at LIMIT {MAX_SPANS}"
     )
 
 
 def path_sql(action_id: str) -> str:
     """The spans on the critical path of a cascade, what each spends time on there, and how much."""
-    spans = shape.spans_sql(f"SELECT toFixedString(unhex('{action_id}'), 16)")
+    spans = shape.spans_sql(f"SELECT {_id(action_id)}")
     columns = "hex(span_id) AS span_id, spent_on, critical_ns"
     return f"{spans}\nSELECT {columns} FROM cascade_spans WHERE is_critical"
+
+
+def _places(action_id: str) -> str:
+    """The hours and traces in which spans of the action may stand."""
+    traces = f"SELECT trace_id FROM action_traces WHERE action_id = {_id(action_id)}"
+    return f"SELECT hour, trace_id FROM trace_index WHERE trace_id IN ({traces})"
+
+
+def _id(digits: str) -> str:
+    return f"toFixedString(unhex('{digits}'), 16)"

@@ -136,6 +136,14 @@ CHECKS: Final[tuple[Check, ...]] = (
         "{traces} traces wait to be counted: the figures are behind",
         "look for an exception: SELECT view, exception FROM system.view_refreshes; else it needs more CPU",
     ),
+    Amount(
+        "SELECT uniqExact(action_id) AS n FROM"
+        " (SELECT action_id, build FROM shape_marks GROUP BY action_id, build HAVING sum(sign) > 0)"
+        " WHERE build < toUnixTimestamp64Micro(now64(6) - INTERVAL 10 MINUTE)",
+        False,
+        "{n} actions have waited more than 10 minutes for their shapes: cascade_shapes lacks them",
+        "only a running fanlight up computes shapes: let one run on this store, or wait where one does",
+    ),
     rejects,
     Amount(
         "SELECT sum(dropped_spans) AS n, countIf(dropped_spans > 0) AS actions FROM actions WHERE RECENT",
