@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from clickhouse_server import Server, library, running_server
@@ -18,6 +19,10 @@ from requirements import require
 
 FIRST_DERIVED = 20  # number of the first migration that derives something from otel_traces
 _numbers = itertools.count(1)
+
+# How long an example takes says nothing about its truth, and much about what else the machine does.
+hypothesis.settings.register_profile("fanlight", deadline=None)
+hypothesis.settings.load_profile("fanlight")
 
 
 def pytest_collection_finish() -> None:
