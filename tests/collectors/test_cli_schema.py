@@ -59,6 +59,18 @@ def test_what_was_changed_by_hand_is_named_with_its_fix(filled: Path, tmp_path: 
     assert "0046 actions applied" in run_cli("schema", "apply", *store, folder=tmp_path).stdout
 
 
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        ("spans=400d", "spans is kept 400 days; 0 rows older than that will be dropped"),
+        ("spans=forever", "spans is kept for good"),
+    ],
+)
+def test_a_keep_says_what_it_drops(filled: Path, tmp_path: Path, keep: str, said: str) -> None:
+    result = run_cli("schema", "apply", "--keep", keep, "--store", str(filled), folder=tmp_path)
+    assert said in result.stdout.splitlines()
+
+
 def test_a_keep_that_says_no_days_is_wrong_usage(tmp_path: Path) -> None:
     result = run_cli("schema", "apply", "--keep", "spans=long", folder=tmp_path)
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)

@@ -45,7 +45,9 @@ def show(
     model: Annotated[str, typer.Option("--model", help="Only cards of models whose name holds this.")] = "",
     store: StoreOption = None,
 ) -> None:
-    """Show the rate cards of a store: what a unit of work costs, by whose method.
+    """Show the rate cards of a store: which GPUs serve a model, by whose method, with bounds.
+
+    The rates themselves are in `rates export`.
 
     Examples:
       fanlight rates show --model llama
@@ -104,6 +106,9 @@ def calibrate(
 
     FILE is a CSV of aiconfigurator's silicon samples or of Splitwise's performance model. Errors are
     relative, of points that the rates were not fitted to; intervals are nominal 90 %. It takes minutes.
+
+    one TPOT: the error with one time per output token for a group. no batch: with rates that know tokens
+    only. covered: the share of points inside their interval, high/low how wide that is.
 
     Examples:
       fanlight rates calibrate silicon_sample.csv

@@ -29,7 +29,8 @@ def apply(
         list[str] | None,
         typer.Option(
             metavar="TABLE=DAYS",
-            help="Drop older rows of a table: spans=400d, spans=400d,cold=30d, spans=forever.",
+            help="Drop older rows of a table: spans=400d; spans=400d,cold=30d also moves rows of 30 days to "
+            "the volume cold of its storage policy; spans=forever drops none.",
         ),
     ] = None,
     store: StoreOption = None,
@@ -54,10 +55,12 @@ def apply(
         _apply(opened, with_backfill)
         for one in wanted:
             older = retention.keep(opened, one)
-            kept = f"{one.keep_days} days" if one.keep_days else "for good"
-            write_text(
-                f"{one.table} is kept {kept}; {counted(older, 'row')} older than that will be dropped\n"
+            kept = (
+                f"{one.keep_days} days; {counted(older, 'row')} older than that will be dropped"
+                if one.keep_days
+                else "for good"
             )
+            write_text(f"{one.table} is kept {kept}\n")
         if with_backfill:
             _backfill(opened)
 

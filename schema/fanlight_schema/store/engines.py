@@ -99,7 +99,8 @@ def _refuse_if_held(folder: Path) -> None:
         return
     holder = f"process {pid}" if pid.isdigit() else "another process"
     raise StoreLocked(
-        f"{folder} is open in {holder}; stop it, or go through it with --store http://127.0.0.1:4318"
+        f"{folder} is open in {holder}; stop it, or, if it is a fanlight up, go through it with "
+        "--store http://ADDRESS, the one it listens on (127.0.0.1:4318 unless set)"
     )
 
 
