@@ -20,6 +20,7 @@ from collector import embedded_up
 from ingest import send_all
 from sessions import sessions
 
+from fanlight_schema.shape import STANDING_MARKS
 from running import Up
 
 VIEWS = (
@@ -30,6 +31,10 @@ VIEWS = (
     "fanout_hourly",
     "gpu_demand_by_user",
     "gpu_demand_hourly",
+    "cascade_shapes",
+    "branching_by_hop",
+    "latency_by_action",
+    "inference_speedup",
 )
 COPIES = (1, 4)
 
@@ -56,6 +61,14 @@ def measure(up: Up, view: str, calls: int, repeats: int) -> Row:
     return Row(view, calls, answer.count(b"\n") - 1, len(answer), median(took), min(took), max(took))
 
 
+def settle_shapes(up: Up, timeout_s: float) -> None:
+    """Waits until every action that is counted has its shape."""
+    deadline = time.monotonic() + timeout_s
+    while up.rows(STANDING_MARKS) != [{"count()": 0}]:
+        assert time.monotonic() < deadline, f"actions have no shape after {timeout_s:.0f} s"
+        time.sleep(1.0)
+
+
 def run(repeats: int) -> tuple[list[Row], str]:
     found, source = sessions()
     rows = []
@@ -63,6 +76,7 @@ def run(repeats: int) -> tuple[list[Row], str]:
         with embedded_up() as up:
             send_all(up, list(spans.requests(found, ended_at_s=time.time(), copies=copies)))
             up.settle(timeout_s=600)
+            settle_shapes(up, timeout_s=600)
             calls = up.rows("SELECT count() AS n FROM model_calls")[0]["n"]
             rows += [measure(up, view, calls, repeats) for view in VIEWS]
     return rows, source
