@@ -26,6 +26,7 @@ SESSION_ID: Final = "session.id"
 HOP: Final = "fanlight.hop"  # int; steps above this span in its action; 0 at the root
 
 ROLE: Final = "fanlight.role"  # SpanRole: what this span is; only fanlight's own spans have it
+PARENT_REMOTE: Final = "fanlight.parent.remote"  # true: the parent is a span of another process
 DROPPED_SPANS: Final = "fanlight.dropped_spans"  # int; lost so far: of this action; on resources, all
 PARENT_ACTION_ID: Final = "fanlight.action.parent_id"  # on a root span begun inside another action
 

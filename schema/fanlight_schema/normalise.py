@@ -234,6 +234,7 @@ def columns(layout: Layout) -> dict[str, str]:
         "ttft_s": f"coalesce({seconds('ttft_s')}, {seconds('ttft_ms', 1000)})",
         "http_status": integer("http_status", "UInt16"),
         "resend_count": integer("resend_count", "UInt16"),
+        "is_remote": flag("parent_remote"),
         "is_wire": flag("wire"),
         "requests": integer("requests"),
         "is_gateway_hit": flag("gateway_cache_hit"),

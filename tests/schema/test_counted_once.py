@@ -119,6 +119,42 @@ def test_what_a_gateway_sends_on_counts_instead_of_the_request_to_it(store: Stor
     assert found == [(2, 2, 20, 1)]
 
 
+@pytest.mark.parametrize("step", [False, True], ids=["call", "step"])
+def test_a_gateway_needs_no_span_of_its_server(store: Store, step: bool) -> None:
+    """fanlight in the gateway writes none where the action goes on: it says that the parent is remote."""
+    trace = Trace()
+    sent = WIRE | {"fanlight.requests": "1", "gen_ai.usage.input_tokens": "10"}
+    remote = {"fanlight.parent.remote": "true"}
+    app = trace.span(trace.span(0), sent)
+    if step:
+        gateway = trace.span(trace.span(app, remote | {"fanlight.role": "tool"}), sent)
+    else:
+        gateway = trace.span(app, sent | remote)
+    trace.span(gateway, LLM)  # of another tracer in the gateway
+    found = trace.counted(store, "model_calls, requests, input_tokens, gateway_calls, duplicate_spans")
+    assert found == [(1, 1, 10, 1, 1)]
+
+
+def test_of_another_tracers_call_in_a_gateway_the_one_below_it_counts(store: Store) -> None:
+    trace = Trace()
+    sent = WIRE | {"fanlight.requests": "1", "gen_ai.usage.input_tokens": "10"}
+    app = trace.span(trace.span(0), sent)
+    trace.span(trace.span(app, LLM | {"fanlight.parent.remote": "true"}), sent)
+    found = trace.counted(store, "model_calls, requests, input_tokens, gateway_calls, wrapper_spans")
+    assert found == [(1, 1, 10, 1, 1)]
+
+
+def test_calls_of_a_service_that_an_agent_asks_are_the_actions(store: Store) -> None:
+    trace = Trace()
+    sent = WIRE | {"fanlight.requests": "1", "gen_ai.usage.input_tokens": "10"}
+    top = trace.span(0)
+    trace.span(top, sent)
+    tool = trace.span(top, {"fanlight.role": "tool"})
+    for _ in range(2):
+        trace.span(tool, sent | {"fanlight.parent.remote": "true"})
+    assert trace.counted(store, "model_calls, requests, gateway_calls") == [(3, 3, 0)]
+
+
 def test_an_engines_own_span_is_no_call_and_alone_no_action(store: Store) -> None:
     engine = {"gen_ai.operation.name": "chat", "gen_ai.usage.prompt_tokens": "10"}
     engine |= {"gen_ai.latency.time_in_queue": "0.5", "gen_ai.latency.time_in_model_decode": "2.5"}

@@ -147,11 +147,21 @@ class _Cascade:
             times = {"gen_ai.latency.time_in_queue": "0.5", "gen_ai.latency.time_in_model_decode": "2.5"}
             self.span(call, "foreign", usage | times, "Server")  # the engine's own
         elif self.often(0.15):
-            gateway = self.span(call, "foreign", {"http.route": "/v1/chat/completions"}, "Server")
+            gateway, arrives = self._gateway(call)
             for _ in range(self.rng.randrange(1, 3)):
                 own = {"fanlight.wire": "true", "fanlight.requests": "1"} | self._model() | ANSWERED
                 tokens = self._tokens("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
-                self.span(gateway, "call", own | tokens, "Client")
+                self.span(gateway, "call", own | tokens | arrives, "Client")
+                if self.often(0.2):
+                    self.span(gateway, "foreign", {"openinference.span.kind": "LLM"} | arrives)
+
+    def _gateway(self, call: str) -> tuple[str, dict[str, str]]:
+        """What its calls lie below, and what they say of that: a server's span, a step, or the app's call."""
+        remote = {"fanlight.parent.remote": "true"}
+        way = self.rng.choice(("server", "step", "none"))
+        if way == "server":
+            return self.span(call, "foreign", {"http.route": "/v1/chat/completions"}, "Server"), {}
+        return (self.span(call, "tool", remote), {}) if way == "step" else (call, remote)
 
     def _model(self) -> dict[str, str]:
         told = {

@@ -34,7 +34,7 @@ class Node:
     parent: "Node | None" = None
     hidden: bool = False  # only describes a call that was observed
     wraps: bool = False  # has a call below it that counts instead
-    passes_on: bool = False  # a server between it and that call: a gateway
+    passes_on: bool = False  # that call is another process's: a gateway
 
     def attribute(self, *names: str) -> str:
         return next((str(value) for n in names if (value := self.row["SpanAttributes"].get(n, ""))), "")
@@ -58,6 +58,10 @@ class Node:
     @property
     def wire(self) -> bool:
         return self.attribute("fanlight.wire") == "true"
+
+    @property
+    def from_elsewhere(self) -> bool:
+        return self.attribute("fanlight.parent.remote") == "true"
 
     def above(self) -> "Iterable[Node]":
         node = self.parent
@@ -214,22 +218,22 @@ def _mark_calls(nodes: list[Node]) -> None:
     for node in nodes:
         if node.role != "call":
             continue
-        through_server, observed = False, False
+        elsewhere, observed = node.from_elsewhere, False
         nearest: Node | None = None
-        server_before_nearest = False
+        border_before_nearest = False
         for upper in node.above():
-            if upper.row["SpanKind"] == "Server":
-                through_server = True
-                server_before_nearest = server_before_nearest or nearest is None
+            elsewhere = elsewhere or upper.row["SpanKind"] == "Server"
             if upper.role == "call":
-                nearest = nearest or upper
+                if nearest is None:
+                    nearest, border_before_nearest = upper, elsewhere
                 sent = upper.wire and int(upper.attribute("fanlight.requests") or 0) > 0
-                observed = observed or (sent and not through_server)
+                observed = observed or (sent and not elsewhere)
+            elsewhere = elsewhere or upper.from_elsewhere
         if observed and not node.wire:
             node.hidden = True
-        elif nearest is not None and (server_before_nearest or not observed):
-            nearest.passes_on = nearest.passes_on or server_before_nearest
-            nearest.wraps = nearest.wraps or not server_before_nearest
+        elif nearest is not None and (border_before_nearest or not observed):
+            nearest.passes_on = nearest.passes_on or border_before_nearest
+            nearest.wraps = nearest.wraps or not border_before_nearest
 
 
 def _first_named_action(nodes: list[Node]) -> dict[str, str]:

@@ -93,9 +93,11 @@ def running_up(store: str, folder: Path, *, port: int | None = None) -> Iterator
             up.stop()
 
 
-def run_program(script: Path, *arguments: str, timeout_s: float = 600, **environment: str) -> str:
+def run_program(
+    script: Path, *arguments: str, timeout_s: float = 600, python: str = sys.executable, **environment: str
+) -> str:
     """What a Python program prints; AssertionError with its errors if it fails."""
-    return _output([sys.executable, str(script), *arguments], environment, timeout_s)
+    return _output([python, str(script), *arguments], environment, timeout_s)
 
 
 def run_fanlight(*arguments: str, timeout_s: float = 120, **environment: str) -> str:
@@ -117,10 +119,13 @@ def _output(command: Sequence[str], environment: Mapping[str, str], timeout_s: f
 
 
 @contextmanager
-def running_server(script: Path, *arguments: str) -> Iterator[int]:
+def running_server(script: Path, *arguments: str, **environment: str) -> Iterator[int]:
     """A program that prints its port as its first line and then serves; yields the port."""
     process = subprocess.Popen(
-        [sys.executable, script, *arguments], env=clean_environment(), stdout=subprocess.PIPE, text=True
+        [sys.executable, script, *arguments],
+        env={**clean_environment(), **environment},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with process:
         assert process.stdout

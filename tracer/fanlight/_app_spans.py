@@ -25,6 +25,7 @@ from fanlight._guard import guard
 from fanlight._otlp import Link, encode_scoped_span
 from fanlight._provider import app_exports_here
 from fanlight._runtime import runtime
+from fanlight_schema import attributes as names
 
 _guard = guard("app_spans")
 # Libraries that write a span like a call's for what is a call below them, and which is seen there: litellm
@@ -116,6 +117,10 @@ def _tells_of(span: ReadableSpan, step: str) -> bool:
     return False
 
 
+def _whence(parent: SpanContext | None) -> dict[str, AttributeValue]:
+    return {names.PARENT_REMOTE: True} if parent is not None and parent.is_remote else {}
+
+
 def _read(span: ReadableSpan, context: SpanContext) -> AppSpan:
     return AppSpan(
         span_context=context,
@@ -124,7 +129,7 @@ def _read(span: ReadableSpan, context: SpanContext) -> AppSpan:
         kind=span.kind,
         start_time_ns=span.start_time or 0,
         end_time_ns=span.end_time,
-        attributes=dict(span.attributes or {}),
+        attributes={**(span.attributes or {}), **_whence(span.parent)},
         events=[(event.name, event.attributes, event.timestamp) for event in span.events],
         links=[(link.context, link.attributes) for link in span.links],
         status=span.status.status_code,

@@ -343,7 +343,9 @@ def _take_parent(span: LiveSpan, above: object) -> None:
         context = above.get_span_context()
         if context.is_valid:
             span.trace_id, span.parent_id = context.trace_id, context.span_id
-            span.parent_is_remote = context.is_remote
+            if context.is_remote:
+                span.parent_is_remote = True
+                span.add({names.PARENT_REMOTE: True})
             span.trace_flags, span.trace_state = context.trace_flags, context.trace_state
 
 

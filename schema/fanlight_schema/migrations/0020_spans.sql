@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS spans
                                                   COMMENT 'What the span is; engine: server side of a model call; usage: a second record that only adds tokens' CODEC(ZSTD(1)),
     kind               Enum8('Unspecified' = 0, 'Internal' = 1, 'Server' = 2, 'Client' = 3, 'Producer' = 4, 'Consumer' = 5)
                                                   COMMENT 'OpenTelemetry span kind' CODEC(ZSTD(1)),
+    is_remote          Bool                       COMMENT 'Whether its parent is known to be a span of another process' CODEC(ZSTD(1)),
     is_error           Bool                       COMMENT 'Whether the span status is Error' CODEC(ZSTD(1)),
     name               LowCardinality(String)     COMMENT 'Name of the span' CODEC(ZSTD(1)),
     service            LowCardinality(String)     COMMENT 'Resource attribute service.name' CODEC(ZSTD(1)),

@@ -9,8 +9,9 @@
 --   cut       of parents that form a circle the earliest has none
 --   started   for each span how far it sees: itself
 --   walked    the same for all spans above it, in log2(spans) doublings of the distance: the nearest action id, the
---             nearest model call, whether a server span lies before that call, whether any call of this process above
---             was observed at the wire, the nearest agent's name, and the steps so far
+--             nearest model call, whether a border (a server span, or one whose parent is another process's) lies before
+--             that call, whether any call of this process above was observed at the wire, the nearest agent's name, and
+--             the steps so far
 --   resolved  and the same seen from its parent, with the parent's start
 CREATE OR REPLACE VIEW build_paths AS
 WITH
@@ -22,7 +23,7 @@ WITH
             groupArray(CAST(
                 (
                     span_id, parent_id, toUnixTimestamp64Nano(started_at),
-                    toUnixTimestamp64Nano(started_at) + toInt64(duration_ns), toString(role), kind = 'Server', is_error,
+                    toUnixTimestamp64Nano(started_at) + toInt64(duration_ns), toString(role), kind = 'Server' OR is_remote, is_error,
                     service, region, scope, dialect, operation, agent_name, action_id, parent_action_id, action_name, origin,
                     action_source, workload, user_id, session_id, hop, provider, request_model, response_model,
                     response_id, server_address, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
@@ -34,7 +35,7 @@ WITH
                     )
                 ),
                 'Tuple(span_id UInt64, parent_id UInt64, start_ns Int64,
-                    end_ns Int64, role LowCardinality(String), is_server Bool, is_error Bool,
+                    end_ns Int64, role LowCardinality(String), is_border Bool, is_error Bool,
                     service LowCardinality(String), region LowCardinality(String), scope LowCardinality(String), dialect LowCardinality(String), operation LowCardinality(String), agent_name LowCardinality(String), action_id FixedString(16), parent_action_id FixedString(16), action_name LowCardinality(String), origin LowCardinality(String),
                     action_source LowCardinality(String), workload LowCardinality(String), user_id String, session_id String, hop Nullable(UInt16), provider LowCardinality(String), request_model LowCardinality(String), response_model LowCardinality(String),
                     response_id String, server_address LowCardinality(String), input_tokens Nullable(UInt64), cached_tokens Nullable(UInt64), cache_write_tokens Nullable(UInt64), output_tokens Nullable(UInt64),
@@ -125,9 +126,9 @@ WITH
                         parent,
                         node.action_id,
                         if(node.role = 'call', i, 0),
-                        node.is_server,
+                        node.is_border AND node.role != 'call',
                         node.role = 'call' AND node.is_wire AND coalesce(node.requests, 0) > 0,
-                        node.is_server,
+                        node.is_border,
                         (node.role IN ('agent', 'tool')) + coalesce(node.hop, 0),
                         isNotNull(node.hop),
                         if(node.role = 'agent', toString(node.agent_name), '')

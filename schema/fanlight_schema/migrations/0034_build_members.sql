@@ -1,7 +1,7 @@
 -- build_members: spans with their action and the part that they have in a call.
 --
--- A model call with another one below it is a wrapper, unless its own requests were observed; where a server lies
--- between, it is a gateway's. A foreign tracer's span below an observed call only describes that call again. A request
+-- A model call with another one below it is a wrapper, unless its own requests were observed; where a border to
+-- another process lies between, it is a gateway's. A foreign tracer's span below an observed call only describes that call again. A request
 -- belongs to the nearest call above it; without one it stands for the call of its parent, which has not arrived. An
 -- engine's own span adds its times to the nearest call above it.
 CREATE OR REPLACE VIEW build_members AS
@@ -18,8 +18,8 @@ WITH
             path.action AS path_action,
             path.steps AS steps,
             above.1.call AS outer_call,
-            above.1.server AS through_server,
-            above.1.observed AS below_observed,
+            above.1.server OR span.is_border AS through_server,
+            above.1.observed AND NOT span.is_border AS below_observed,
             above.1.agent AS outer_agent,
             parent_place > 0 AND span.end_ns < above.2 AS is_skewed
         FROM build_paths

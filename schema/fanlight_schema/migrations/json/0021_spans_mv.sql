@@ -153,9 +153,10 @@ WITH
         'gen_ai.latency.time_in_model_decode',
         'fanlight.dropped_spans',
         'output.value',
-        'mlflow.chat.tokenUsage'
+        'mlflow.chat.tokenUsage',
+        'fanlight.parent.remote'
     ] AS known_names,
-    [32, 64, 65, 66, 96, 97, 98, 99, 100, 101, 128, 160, 192, 224, 256, 288, 320, 321, 322, 323, 324, 325, 326, 327, 328, 352, 353, 354, 355, 356, 357, 358, 359, 360, 361, 384, 416, 417, 418, 419, 448, 449, 450, 480, 481, 482, 483, 484, 485, 486, 512, 513, 514, 515, 516, 517, 518, 519, 544, 545, 546, 547, 548, 549, 576, 577, 578, 608, 609, 610, 611, 640, 641, 672, 673, 674, 675, 676, 677, 678, 704, 705, 706, 707, 708, 709, 710, 736, 737, 738, 739, 740, 741, 742, 743, 768, 769, 770, 771, 772, 773, 774, 800, 801, 802, 803, 804, 805, 806, 832, 833, 864, 896, 897, 898, 899, 928, 929, 930, 960, 961, 962, 992, 1024, 1025, 1056, 1057, 1088, 1089, 1120, 1152, 1184, 1216, 1248, 1280, 1312, 1344, 1345, 1376, 1377, 1408, 1409, 1440, 1472, 1504] AS known_codes
+    [32, 64, 65, 66, 96, 97, 98, 99, 100, 101, 128, 160, 192, 224, 256, 288, 320, 321, 322, 323, 324, 325, 326, 327, 328, 352, 353, 354, 355, 356, 357, 358, 359, 360, 361, 384, 416, 417, 418, 419, 448, 449, 450, 480, 481, 482, 483, 484, 485, 486, 512, 513, 514, 515, 516, 517, 518, 519, 544, 545, 546, 547, 548, 549, 576, 577, 578, 608, 609, 610, 611, 640, 641, 672, 673, 674, 675, 676, 677, 678, 704, 705, 706, 707, 708, 709, 710, 736, 737, 738, 739, 740, 741, 742, 743, 768, 769, 770, 771, 772, 773, 774, 800, 801, 802, 803, 804, 805, 806, 832, 833, 864, 896, 897, 898, 899, 928, 929, 930, 960, 961, 962, 992, 1024, 1025, 1056, 1057, 1088, 1089, 1120, 1152, 1184, 1216, 1248, 1280, 1312, 1344, 1345, 1376, 1377, 1408, 1409, 1440, 1472, 1504, 1536] AS known_codes
 SELECT
     toFixedString(left(unhex(TraceId), 16), 16) AS trace_id,
     reinterpretAsUInt64(reverse(unhex(SpanId))) AS span_id,
@@ -204,6 +205,7 @@ SELECT
     coalesce(if(toFloat64OrNull(attribute[30]) >= 0 AND toFloat64OrNull(attribute[30]) < 1e9, toFloat64OrNull(attribute[30]) / 1, NULL), if(toFloat64OrNull(attribute[31]) >= 0 AND toFloat64OrNull(attribute[31]) < 1e9, toFloat64OrNull(attribute[31]) / 1000, NULL)) AS ttft_s,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[32])), 'UInt16') AS http_status,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[33])), 'UInt16') AS resend_count,
+    lower(left(attribute[48], 256)) IN ('true', '1') AS is_remote,
     lower(left(attribute[35], 256)) IN ('true', '1') AS is_wire,
     accurateCastOrNull(floor(toFloat64OrNull(attribute[36])), 'UInt32') AS requests,
     lower(left(attribute[39], 256)) IN ('true', '1') AS is_gateway_hit,
