@@ -194,6 +194,20 @@ def test_a_circle_of_parents_is_cut_at_its_earliest_span(store: Store) -> None:
     assert hops.rows == [(3,)]
 
 
+def test_the_record_of_a_streams_usage_is_no_call_where_the_streams_span_is_a_wrapper(store: Store) -> None:
+    """Logfire around a call that fanlight observed: the record of the usage lies beside Logfire's span."""
+    trace = Trace()
+    top = trace.span(0)
+    told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    sent = WIRE | {"fanlight.requests": "1", "gen_ai.usage.input_tokens": "10"}
+    until_headers = trace.span(top, told, ScopeName="logfire.openai", Duration=10**8)
+    trace.span(until_headers, sent)
+    usage = told | {"logfire.span_type": "log", "duration": "1.5", "gen_ai.usage.input_tokens": "10"}
+    trace.span(top, usage, ScopeName="logfire.openai")
+    found = trace.counted(store, "model_calls, requests, input_tokens, wrapper_spans")
+    assert found == [(1, 1, 10, 1)]
+
+
 def test_plain_web_requests_are_no_actions_and_declared_ones_count_with_zero_calls(store: Store) -> None:
     plain, declared = Trace(), Trace()
     plain.span(0, {"http.route": "/health"}, SpanKind="Server")

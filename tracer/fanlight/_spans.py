@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable, Mapping, Set
 
 from opentelemetry import trace
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, create_key, set_value
 from opentelemetry.trace import (
     SpanContext,
     SpanKind,
@@ -50,6 +50,7 @@ STEP_ROLES = ("agent", "tool")
 MAX_MESSAGE_CHARS = 512  # of an exception's message, where it is kept at all
 MAX_EVENTS = 128  # OTEL_SPAN_EVENT_COUNT_LIMIT's default
 
+_SEEN_ALL_THE_SAME = create_key("fanlight.seen_all_the_same")
 _starting = guard("spans.start")
 _ending = guard("spans.end")
 _writing = guard("spans.message")
@@ -58,7 +59,13 @@ _writing = guard("spans.message")
 def suppressed() -> bool:
     """True where instrumentation is switched off: our own export, or code that asked for it."""
     values = get_current()
-    return bool(values.get(_SUPPRESS_INSTRUMENTATION_KEY) or values.get("suppress_instrumentation"))
+    asked = values.get(_SUPPRESS_INSTRUMENTATION_KEY) or values.get("suppress_instrumentation")
+    return bool(asked) and not values.get(_SEEN_ALL_THE_SAME)
+
+
+def seen_all_the_same() -> Context:
+    """The current context; where instrumentation gets switched off in it, fanlight stays on."""
+    return set_value(_SEEN_ALL_THE_SAME, True)
 
 
 class LiveSpan(trace.Span):

@@ -5,7 +5,7 @@
 -- the other. The one that was observed at the wire counts, else the one with a response id.
 -- Spans whose neighbours are all of their own library are compared with none.
 -- Logfire writes a span when a stream begins and a log record with its usage when it ends: the record belongs to the
--- last stream that began before it.
+-- last stream that began before it, though that may be a wrapper, whose call tells its usage itself.
 CREATE OR REPLACE VIEW build_pairs AS
 WITH
     siblings AS
@@ -21,7 +21,7 @@ WITH
         SELECT
             *,
             if(is_usage, call_start_ns - toInt64(shown.record_duration_ns), call_end_ns) AS stream_ns,
-            is_usage OR (is_call AND isNull(shown.input_tokens) AND NOT shown.is_error AND startsWith(shown.scope, 'logfire')) AS may_stream,
+            is_usage OR ((is_call OR is_wrapper) AND isNull(shown.input_tokens) AND NOT shown.is_error AND startsWith(shown.scope, 'logfire')) AS may_stream,
             groupArrayIf((
                 detail, call_start_ns, call_end_ns, shown.response_id, call_model, toString(shown.request_model),
                 shown.input_tokens, shown.output_tokens, shown.cached_tokens

@@ -6,9 +6,9 @@
 
 Layers: `_operations` opens calls (where, the module of each SDK's family says); `_httpx`, `_urllib3` and the
 like see requests and tell `_sends` of them; `_call` holds the truth of a call until its span ends.
-`_threads`, `_processes` and `_subprocesses` carry the action along; `_web`, `_celery`, `_rq`, `_dramatiq`
-and `_apscheduler` are where actions begin by themselves. `frameworks` makes steps of the agents and tools of
-agent frameworks.
+`_logfire` keeps both awake below its spans. `_threads`, `_processes` and `_subprocesses` carry the action
+along; `_web`, `_celery`, `_rq`, `_dramatiq` and `_apscheduler` are where actions begin by themselves.
+`frameworks` makes steps of the agents and tools of agent frameworks.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from fanlight.patches import (
     _google,
     _http_client,
     _httpx,
+    _logfire,
     _processes,
     _rq,
     _speakeasy,
@@ -61,7 +62,7 @@ _ENTRIES = (_web, _celery, _rq, _dramatiq, _apscheduler)
 _PATCHES: dict[str, Callable[[ModuleType], Sequence[Hook | SignalHook]]] = {
     **{
         name: family.patch_module
-        for family in (*_SDKS, *_TRANSPORTS, _threads, _processes, _subprocesses, *_ENTRIES)
+        for family in (*_SDKS, *_TRANSPORTS, _logfire, _threads, _processes, _subprocesses, *_ENTRIES)
         for name in family.MODULES
     },
     **frameworks.PATCHES,
