@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from fanlight.capture.outcome import End
 from fanlight.patches._call import Request, clock_ns
 from fanlight.patches._readings import Reading
 
@@ -21,6 +22,23 @@ class StreamClasses:
     asynchronous: Any
 
 
+class _Over:
+    """Stands for a request that has ended: httpx leaves its responses in a circle, which must not hold it."""
+
+    ended = True
+    waited_ns = 0
+
+    def feed(self, chunk: bytes, came_ns: int) -> None:
+        """Whoever reads a body again gets nothing, or what httpx has kept."""
+
+    def finish(self, end: End) -> None: ...
+
+    def failed(self, error: BaseException) -> None: ...
+
+
+_OVER = _Over()
+
+
 @functools.cache
 def stream_classes(module: ModuleType) -> StreamClasses:
     """Watched streams that `module` takes for its own."""
@@ -29,12 +47,20 @@ def stream_classes(module: ModuleType) -> StreamClasses:
     class _Watched:
         def __init__(self, stream: Any, request: Request | Reading) -> None:
             self._stream = stream
-            self._request = request
+            self._request: Request | Reading | _Over = request
 
         def __getattr__(self, name: str) -> Any:
             if name == "_stream":  # not set yet
                 raise AttributeError(name)
             return getattr(self._stream, name)
+
+        def _finish(self, end: End) -> None:
+            request, self._request = self._request, _OVER
+            request.finish(end)
+
+        def _failed(self, error: BaseException) -> None:
+            request, self._request = self._request, _OVER
+            request.failed(error)
 
         def __del__(self) -> None:
             request = self.__dict__.get("_request")
@@ -51,18 +77,18 @@ def stream_classes(module: ModuleType) -> StreamClasses:
                     yield chunk
                     request.waited_ns += clock_ns() - came_ns
             except GeneratorExit:
-                request.finish("closed")
+                self._finish("closed")
                 raise
             except BaseException as error:
-                request.failed(error)
+                self._failed(error)
                 raise
-            request.finish("completed")
+            self._finish("completed")
 
         def close(self) -> None:
             try:
                 self._stream.close()
             finally:
-                self._request.finish("closed")
+                self._finish("closed")
 
     class WatchedAsyncStream(_Watched, module.AsyncByteStream):  # type: ignore[misc, name-defined]
         async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -75,20 +101,20 @@ def stream_classes(module: ModuleType) -> StreamClasses:
                     yield chunk
                     request.waited_ns += clock_ns() - came_ns
             except GeneratorExit:
-                request.finish("closed")
+                self._finish("closed")
                 raise
             except BaseException as error:
-                request.failed(error)
+                self._failed(error)
                 raise
             finally:
                 if isinstance(chunks, AsyncGenerator):
                     await chunks.aclose()
-            request.finish("completed")
+            self._finish("completed")
 
         async def aclose(self) -> None:
             try:
                 await self._stream.aclose()
             finally:
-                self._request.finish("closed")
+                self._finish("closed")
 
     return StreamClasses(WatchedStream, WatchedAsyncStream)
