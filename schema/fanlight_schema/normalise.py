@@ -164,12 +164,12 @@ def dialect() -> str:
 
 
 def version() -> str:
-    """Ended beats started, then more attributes, then a hash of the content."""
+    """Ended beats started, then more attributes, then 32 bits of a hash of the content."""
     return (
         f"bitShiftLeft(toUInt64(Duration BETWEEN 1 AND {LONGEST_SPAN_NS}"
         f" AND {raw('record_kind')} != 'pending_span'), 63)"
         " + bitShiftLeft(toUInt64(least(length(all_values), 32767)), 48)"
-        " + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values, `Links.TraceId`), 16)"
+        " + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values, `Links.TraceId`), 32)"
     )
 
 

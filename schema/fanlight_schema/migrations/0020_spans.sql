@@ -3,8 +3,10 @@
 -- The sort key answers: which spans has this trace in this hour? The hour of a span's own start and its trace never
 -- change, so a span that is resent lands on its own row; the key must never hold anything that is learned later
 -- (action, user). Of several states of one span the largest version counts: ended beats started, then more
--- attributes, then a hash of the content; never the order of arrival. Read with FINAL, or LIMIT 1 BY the identity.
--- Codecs: Delta before ZSTD for times, T64 for small integers, ZSTD(1) elsewhere; span ids are random and stay plain.
+-- attributes, then 32 bits of a hash of the content; never the order of arrival. Read with FINAL, or LIMIT 1 BY the
+-- identity.
+-- Codecs: Delta before ZSTD for times; T64 for small integers, and for the version, of which little but the hash
+-- varies; ZSTD(1) elsewhere; span ids are random and stay plain.
 -- Partitions are months, not days: one insert may reach over at most 100 of them, and a batch of old spans must
 -- not be refused as a whole.
 CREATE TABLE IF NOT EXISTS spans
@@ -14,7 +16,7 @@ CREATE TABLE IF NOT EXISTS spans
     parent_id          UInt64                     COMMENT 'Span id of the parent, 0 for a root' CODEC(ZSTD(1)),
     started_at         DateTime64(9, 'UTC')       COMMENT 'Start of the span, UTC, nanoseconds' CODEC(Delta(8), ZSTD(1)),
     duration_ns        UInt64                     COMMENT 'End minus start, nanoseconds' CODEC(T64, ZSTD(1)),
-    version            UInt64                     COMMENT 'Which state of the span counts: ended, number of attributes, hash; the largest' CODEC(NONE),
+    version            UInt64                     COMMENT 'Which state of the span counts: ended, number of attributes, hash; the largest' CODEC(T64, ZSTD(1)),
     role               Enum8('other' = 0, 'action' = 1, 'agent' = 2, 'tool' = 3, 'call' = 4, 'request' = 5, 'engine' = 6, 'usage' = 7)
                                                   COMMENT 'What the span is; engine: server side of a model call; usage: a second record that only adds tokens' CODEC(ZSTD(1)),
     kind               Enum8('Unspecified' = 0, 'Internal' = 1, 'Server' = 2, 'Client' = 3, 'Producer' = 4, 'Consumer' = 5)

@@ -163,7 +163,7 @@ SELECT
     if(length(ParentSpanId) = 16, reinterpretAsUInt64(reverse(unhex(ParentSpanId))), 0) AS parent_id,
     Timestamp AS started_at,
     if(Duration > 31622400000000000, 0, Duration) AS duration_ns,
-    bitShiftLeft(toUInt64(Duration BETWEEN 1 AND 31622400000000000 AND attribute[40] != 'pending_span'), 63) + bitShiftLeft(toUInt64(least(length(all_values), 32767)), 48) + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values, `Links.TraceId`), 16) AS version,
+    bitShiftLeft(toUInt64(Duration BETWEEN 1 AND 31622400000000000 AND attribute[40] != 'pending_span'), 63) + bitShiftLeft(toUInt64(least(length(all_values), 32767)), 48) + bitShiftRight(cityHash64(Duration, StatusCode, SpanName, all_values, `Links.TraceId`), 32) AS version,
     CAST(multiIf(SpanKind = 'Server' AND (said = 'call' OR attribute[21] != '' OR attribute[30] != ''), 'engine', said = 'call' AND attribute[40] = 'log', 'usage', said = '', 'other', said), 'Enum8(\'other\' = 0, \'action\' = 1, \'agent\' = 2, \'tool\' = 3, \'call\' = 4, \'request\' = 5, \'engine\' = 6, \'usage\' = 7)') AS role,
     transform(SpanKind, ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], [1, 2, 3, 4, 5], 0) AS kind,
     StatusCode = 'Error' AS is_error,
