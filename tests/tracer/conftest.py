@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx  # noqa: F401 - see below
 import pytest
 
 import fanlight.testing
@@ -11,6 +12,8 @@ from mock_provider import Provider, running_provider
 from sdk_drivers import AsyncDriver, Driver, SyncDriver
 from sdks import SDKS, Sdk
 
+# httpx is imported before any test: openai 3 looks into it where the collector closes a stream, also when it
+# is half imported, and raises.
 __all__ = ["collector", "fresh_tracer", "spans"]  # fresh_tracer isolates every test here
 
 
