@@ -25,7 +25,7 @@ USER_ID: Final = "user.id"
 SESSION_ID: Final = "session.id"
 HOP: Final = "fanlight.hop"  # int; steps above this span in its action; 0 at the root
 
-ROLE: Final = "fanlight.role"  # SpanRole: what this span is; only fanlight's own spans have it
+ROLE: Final = "fanlight.role"  # SpanRole: what a span of fanlight's is; `wrapper`: of a layer above one
 PARENT_REMOTE: Final = "fanlight.parent.remote"  # true: the parent is a span of another process
 DROPPED_SPANS: Final = "fanlight.dropped_spans"  # int; lost so far: of this action; on resources, all
 PARENT_ACTION_ID: Final = "fanlight.action.parent_id"  # on a root span begun inside another action

@@ -70,6 +70,21 @@ def test_an_observed_call_is_not_counted_again_by_another_tracer_below_it(store:
     assert found == [(1, 3, 10, 1, 1.0)]
 
 
+def test_what_the_tracer_marked_as_a_layer_above_a_call_is_none(store: Store) -> None:
+    trace = Trace()
+    layer = {"fanlight.role": "wrapper", "gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": "10"}
+    top = trace.span(0)
+    trace.span(top, WIRE | {"fanlight.requests": "1", "gen_ai.usage.input_tokens": "10"})
+    trace.span(top, layer)
+    assert trace.counted(store, "model_calls, requests, input_tokens") == [(1, 1, 10)]
+
+
+def test_a_trace_of_a_layer_above_calls_alone_is_no_action(store: Store) -> None:
+    trace = Trace()
+    trace.span(0, {"fanlight.role": "wrapper", "gen_ai.operation.name": "chat"})
+    assert trace.counted(store, "model_calls") == []
+
+
 def test_request_spans_add_nothing_to_a_call_that_has_its_own_span(store: Store) -> None:
     trace = Trace()
     call = trace.span(trace.span(0), WIRE | {"fanlight.requests": "2"})

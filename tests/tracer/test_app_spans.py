@@ -4,7 +4,8 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
@@ -91,6 +92,19 @@ def test_app_that_exports_here_itself_sends_its_spans_once(collector: OtlpReceiv
     provider.force_flush()
     assert fanlight.flush()
     assert by_scope(collector) == [("fanlight", "answer"), ("web", "GET /answer")]
+    provider.shutdown()
+
+
+def test_spans_of_a_layer_above_calls_say_so_to_the_apps_exporters(collector: OtlpReceiver) -> None:
+    provider, kept = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    fanlight.instrument(tracer_provider=provider)
+    for scope in ("litellm", "web"):
+        provider.get_tracer(scope).start_span("chat m", attributes={"gen_ai.operation.name": "chat"}).end()
+    said = [(span.attributes or {}).get("fanlight.role") for span in kept.get_finished_spans()]
+    assert said == ["wrapper", None]
+    assert fanlight.flush()
+    assert by_scope(collector) == [("web", "chat m")]
     provider.shutdown()
 
 

@@ -72,6 +72,9 @@ class AppSpans(SpanProcessor):
         if not runtime.on:
             return
         with _guard:
+            if span.instrumentation_scope is not None and span.instrumentation_scope.name in _LAYERS:
+                span.set_attribute(names.ROLE, "wrapper")  # wherever the app's own exporters send it
+                return
             cascade = cascade_in(get_current() if parent_context is None else parent_context)
             if cascade is not None and cascade.step is not None and _tells_of(span, cascade.step):
                 self._told_again[span.get_span_context().span_id] = True
