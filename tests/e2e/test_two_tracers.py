@@ -85,6 +85,15 @@ def test_each_call_counts_once(provider: Provider, up: Up, other: str, turn: str
     assert [tuple(row.values()) for row in rows] == expected(provider.truth(url, expect=messages))
 
 
+def test_what_logfires_exporter_sends_again_is_in_no_figure(up: Up) -> None:
+    """It sends fanlight's spans, too, under the same ids; that no figure has them twice is told above."""
+    (sent,) = up.rows(
+        "SELECT count() AS times, uniqExact(SpanId) AS spans FROM otel_traces WHERE ScopeName = 'fanlight' "
+        "AND TraceId IN (SELECT TraceId FROM otel_traces WHERE startsWith(SpanName, 'logfire first '))"
+    )
+    assert int(sent["times"]) > int(sent["spans"])
+
+
 def test_calls_of_others_are_in_no_action_of_their_own(up: Up) -> None:
     """After all of the above."""
     assert up.rows("SELECT action_name, model_calls FROM actions WHERE action_source = 'inferred'") == []
