@@ -13,6 +13,7 @@ from typing import Any
 
 from openai import AsyncOpenAI, OpenAI
 from opentelemetry import trace
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import TracerProvider
 
 import fanlight
@@ -88,6 +89,12 @@ def main(other: str, turn: str, url: str) -> None:
         with fanlight.action(f"{other} {turn} embeddings"):
             client.embeddings.create(model="m", input="one two")
     asyncio.run(ask_async(f"{other} {turn} async", url, ask))
+    with (
+        OpenAI(base_url=f"{url}/v1", api_key="k") as client,
+        fanlight.action(f"{other} {turn} silenced"),
+        suppress_instrumentation(),  # the app wants nobody to see this one
+    ):
+        client.chat.completions.create(**ask)
     if importlib.util.find_spec("anthropic"):
         from anthropic import Anthropic
 
