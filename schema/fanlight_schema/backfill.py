@@ -84,6 +84,11 @@ def run(store: Store, spans_a_part: int = SPANS_A_PART) -> Iterator[Progress]:
 
     Goes on where a run that was stopped had come to, and begins anew after one that was complete.
     """
+    if otel_traces.cluster_of(store) is not None:
+        raise StoreError(
+            f"{store.database} is part of a cluster, whose tables count every span as it comes; "
+            "INSERT INTO otel_traces what an older table holds"
+        )
     views = {one.name: one for one in migrate.migrations_for(store)}
     _wait_for_older_inserts(store)
     number, until_ns = _where_to_go_on(store, views["spans_mv"].checksum)

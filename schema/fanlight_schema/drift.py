@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from . import migrate, otel_traces
+from . import cluster, migrate, otel_traces
 from .store import Store
 
 EXPORTERS = (otel_traces.TABLE, f"{otel_traces.TABLE}_trace_id_ts", f"{otel_traces.TABLE}_trace_id_ts_mv")
@@ -115,8 +115,8 @@ def _as_it_should_be(store: Store) -> Iterator[Store]:
             if types := otel_traces.described(store):
                 columns = ", ".join(f"`{column}` {kind}" for column, kind in types.items())
                 other.command(f"CREATE TABLE {otel_traces.TABLE} ({columns}) ENGINE = Null")
-            for migration in migrate.migrations_for(other):
-                other.command(migration.sql)
+            for migration in migrate.migrations_for(store):
+                other.command(cluster.without_keeper(migration.sql))
             yield other
     finally:
         store.command("DROP DATABASE IF EXISTS {name:Identifier}", {"name": name})

@@ -9,7 +9,8 @@ SHA-256 is kept in `schema_migrations`, and apply() refuses to go on when it dif
 again.
 
 An `otel_traces` that is there already is kept as it is. Where it holds attributes as JSON (the exporter's
-`json: true`), the files in migrations/json take the place of those of the same name.
+`json: true`), the files in migrations/json take the place of those of the same name. Where it is Distributed,
+the store is a shard of a cluster, and the files are in the form that `cluster` gives them.
 """
 
 import hashlib
@@ -20,9 +21,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal, TypeAlias
 
-from . import otel_traces
+from . import cluster, otel_traces
 from .gpu import seeds
-from .store import Store, StoreError
+from .store import DEFAULT_DATABASE, Store, StoreError
 
 Progress: TypeAlias = Callable[
     [str, int, int], None
@@ -91,26 +92,33 @@ class Applied:
     duration_s: float
 
 
-def migrations(*, json: bool = False) -> list[Migration]:
+def migrations(*, json: bool = False, of_cluster: str | None = None) -> list[Migration]:
     """This program's migrations in order; SchemaError if two have one number.
 
-    `json`: those for an `otel_traces` whose attributes are of type JSON.
+    `json`: those for an `otel_traces` whose attributes are of type JSON. `of_cluster`: those for the servers
+    of the cluster of that name.
     """
     folder = resources.files("fanlight_schema") / "migrations"
     texts = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if _is_sql(file.name)}
     if json:
         others = (file for file in (folder / "json").iterdir() if _is_sql(file.name))
         texts |= {file.name: file.read_text(encoding="utf-8") for file in others}
+    if of_cluster is not None:
+        replaced = {_read(name, text)[1] for name, text in cluster.texts().items()}
+        texts = {name: text for name, text in texts.items() if _read(name, text)[1] not in replaced}
+        texts |= cluster.texts()
     found = sorted(_read(name, text) for name, text in texts.items())
     versions = [version for version, _, _ in found]
     if len(set(versions)) != len(versions):
         raise SchemaError(f"two migrations have one number among {versions}")
-    return [Migration(*parts) for parts in found]
+    files = [Migration(*parts) for parts in found]
+    return files if of_cluster is None else cluster.rendered(files, of_cluster)
 
 
 def migrations_for(store: Store) -> list[Migration]:
     """This program's migrations for the form of `otel_traces` that the store has, or will get."""
-    return migrations(json=otel_traces.has_json(otel_traces.described(store)))
+    json = otel_traces.has_json(otel_traces.described(store))
+    return migrations(json=json, of_cluster=otel_traces.cluster_of(store))
 
 
 def _is_sql(file_name: str) -> bool:
@@ -241,9 +249,16 @@ def roles(database: str) -> str:
     return text.replace("{database}", database)
 
 
-def render(cluster: str | None = None) -> str:
-    """All statements as one text that a person can paste into a ClickHouse client."""
-    if cluster is not None:
-        raise SchemaError("the schema for a cluster cannot be written out yet; leave out the cluster's name")
-    parts = [f"-- {m.version:04}_{m.name}\n{m.sql.strip().rstrip(';')};" for m in migrations()]
-    return "\n\n".join([f"{LEDGER.strip()};", *parts]) + "\n"
+def render(of_cluster: str | None = None, database: str = DEFAULT_DATABASE) -> str:
+    """All statements as one text that a person can paste into a ClickHouse client.
+
+    `of_cluster`: those for the servers of the cluster of that name, with the database and the ledger's rows.
+    """
+    files = migrations(of_cluster=of_cluster)
+    parts = [f"-- {m.version:04}_{m.name}\n{m.sql.strip().rstrip(';')};" for m in files]
+    if of_cluster is None:
+        return "\n\n".join([f"{LEDGER.strip()};", *parts]) + "\n"
+    rows = ",\n".join(f"    ({m.version}, '{m.name}', '{m.checksum}')" for m in files)
+    done = f"INSERT INTO schema_migrations (version, name, checksum) VALUES\n{rows};"
+    ledger = LEDGER.replace("ENGINE = MergeTree", "ENGINE = ReplicatedMergeTree").strip()
+    return "\n\n".join([cluster.header(of_cluster, database).strip(), f"{ledger};", *parts, done]) + "\n"

@@ -78,6 +78,15 @@ def has_json(types: Mapping[str, str]) -> bool:
     return types.get("SpanAttributes", "").startswith("JSON")
 
 
+def cluster_of(store: Store) -> str | None:
+    """The cluster over which otel_traces is Distributed, as it was named; None for a table of one server."""
+    rows = store.query(
+        f"SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = '{TABLE}'"
+    ).rows
+    match = re.match(r"Distributed\('(.*?)'", rows[0][0]) if rows else None
+    return match and match[1]
+
+
 def faults(types: Mapping[str, str]) -> list[str]:
     """What keeps spans from being derived from a table of these types, one line each."""
     return [

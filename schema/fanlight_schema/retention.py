@@ -2,12 +2,14 @@
 
     retention.keep(store, retention.parse("spans=400d,cold=30d"))
 
-The TTL lies a day behind what is kept, so that a span is told as late before its neighbours are dropped.
+The TTL lies a day behind what is kept, so that a span is told as late before its neighbours are dropped. On a
+cluster it is set on the tables of one shard, the one of the store.
 """
 
 import re
 from dataclasses import dataclass
 
+from . import otel_traces
 from .store import Store, StoreError
 
 TIMES = {  # what can be aged: tables by name with the time that says how old a row is
@@ -50,8 +52,10 @@ def keep(store: Store, wanted: Retention) -> int:
     """
     store.insert("retention", {"name": [wanted.table], "keep_days": [wanted.keep_days]})
     older = 0
-    for table, time in TIMES[wanted.table].items():
-        if wanted.keep_days and table == wanted.table:
+    own = "_local" if otel_traces.cluster_of(store) else ""  # on a cluster: what this shard has
+    for name, time in TIMES[wanted.table].items():
+        table = f"{name}{own}"
+        if wanted.keep_days and name == wanted.table:
             condition = f"{time} < now() - INTERVAL {wanted.keep_days + 1} DAY"
             older = store.query(f"SELECT count() FROM {table} WHERE {condition}").rows[0][0]
         clauses = _clauses(time, wanted)

@@ -124,8 +124,6 @@ def test_render_is_every_statement_as_one_script() -> None:
     assert text.startswith("CREATE TABLE IF NOT EXISTS schema_migrations")
     for migration in migrate.migrations():
         assert migration.sql.strip().rstrip(";") in text
-    with pytest.raises(SchemaError, match="cluster"):
-        migrate.render(cluster="prod")
 
 
 def test_every_statement_of_the_roles_is_one_that_the_engine_understands(bare_store: Store) -> None:

@@ -3,7 +3,7 @@
 Its libchdb.so has the C function query_stable_v2(argc, argv), which runs clickhouse-local: with SYSTEM START
 LISTEN that serves ClickHouse's HTTP and native protocols. Run as a program, this file is the server:
 
-    python tests/support/clickhouse_server.py LIBRARY FOLDER HTTP_PORT TCP_PORT
+    python tests/support/clickhouse_server.py LIBRARY FOLDER HTTP_PORT TCP_PORT [CONFIG]
 """
 
 import ctypes
@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +55,29 @@ def library() -> Path | None:
 @contextmanager
 def running_server(libchdb: Path) -> Iterator[Server]:
     """A server on free ports with an empty folder, killed at the end of the block."""
+    with _running(libchdb, free_ports(2)) as server:
+        yield server
+
+
+@contextmanager
+def running_shards(libchdb: Path, cluster: str, count: int) -> Iterator[list[Server]]:
+    """Servers that are the shards of one cluster, each of one replica and without Keeper."""
+    ports = [free_ports(2) for _ in range(count)]
+    shards = "".join(
+        "<shard><internal_replication>true</internal_replication>"
+        f"<replica><host>127.0.0.1</host><port>{tcp_port}</port></replica></shard>"
+        for _, tcp_port in ports
+    )
+    config = f"<clickhouse><remote_servers><{cluster}>{shards}</{cluster}></remote_servers></clickhouse>"
+    with ExitStack() as running:
+        yield [running.enter_context(_running(libchdb, both, config)) for both in ports]
+
+
+@contextmanager
+def _running(libchdb: Path, ports: list[int], config: str | None = None) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="fanlight-clickhouse-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        http_port, tcp_port = _free_ports(2)
+        http_port, tcp_port = ports
         command = [
             sys.executable,
             __file__,
@@ -66,6 +86,9 @@ def running_server(libchdb: Path) -> Iterator[Server]:
             str(http_port),
             str(tcp_port),
         ]
+        if config is not None:
+            (folder / "config.xml").write_text(config)
+            command.append(str(folder / "config.xml"))
         with (folder / "server.log").open("wb") as log:
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
         try:
@@ -76,7 +99,7 @@ def running_server(libchdb: Path) -> Iterator[Server]:
             process.wait()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -101,7 +124,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
     raise RuntimeError(f"the test server did not answer within {START_TIMEOUT_S} s")
 
 
-def serve(libchdb: str, folder: str, http_port: str, tcp_port: str) -> None:
+def serve(libchdb: str, folder: str, http_port: str, tcp_port: str, config: str | None = None) -> None:
     """Runs the engine in this process; returns only if it fails to start."""
     arguments = [
         "clickhouse-local",
@@ -111,6 +134,8 @@ def serve(libchdb: str, folder: str, http_port: str, tcp_port: str) -> None:
         "--listen_host=127.0.0.1",
         f"--query={SERVE}",
     ]
+    if config is not None:
+        arguments.append(f"--config-file={config}")
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
     array = (ctypes.c_char_p * len(arguments))(*[argument.encode() for argument in arguments])
     engine = ctypes.CDLL(libchdb)
@@ -120,4 +145,4 @@ def serve(libchdb: str, folder: str, http_port: str, tcp_port: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(*sys.argv[1:5])
+    serve(*sys.argv[1:])

@@ -25,11 +25,16 @@ PAUSE_A_BLOCK_S = 0.3  # a delayed insert of 40 rows is visible in full after tw
 
 def deliver(store: Store, rng: random.Random, batches: Iterable[Sequence[Row]]) -> None:
     """Writes every batch by a route of its own choice."""
+    deliver_to([store], rng, batches)
+
+
+def deliver_to(stores: Sequence[Store], rng: random.Random, batches: Iterable[Sequence[Row]]) -> None:
+    """The same, each batch through a store of its own choice."""
     with ThreadPoolExecutor(WRITERS) as writers:
         jobs = []
         for number, batch in enumerate(batches):
             route = _route(rng)
-            jobs.append(writers.submit(route, store, batch, number))
+            jobs.append(writers.submit(route, rng.choice(stores), batch, number))
         for job in jobs:
             job.result()
 

@@ -193,19 +193,30 @@ def print_sql(
     roles: Annotated[
         bool, typer.Option("--roles", help="Print the roles of migrator, writer and readers instead.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Print the schema for the servers of this cluster."),
+    ] = None,
     database: Annotated[
-        str, typer.Option(metavar="NAME", help="With --roles: the database.")
+        str, typer.Option(metavar="NAME", help="With --roles or --cluster: the database.")
     ] = DEFAULT_DATABASE,
 ) -> None:
     """Print the SQL of all migrations, to read it or to run it yourself.
 
+    That of a cluster is run once on each shard (docs/cluster.md); `schema apply` and `status` know it then.
+
     Examples:
       fanlight schema sql | less
+      fanlight schema sql --cluster prod | clickhouse-client --host shard-1 --multiquery
       fanlight schema sql --roles --database otel
     """
     if re.fullmatch(r"\w+", database) is None:
         raise unusable(f'--database is "{database}"; give a name of letters, digits and underscores')
-    write_text(migrate.roles(database) if roles else migrate.render())
+    if cluster is not None and re.fullmatch(r"[\w.-]+|\{\w+\}", cluster) is None:
+        raise unusable(
+            f'--cluster is "{cluster}"; give its name in remote_servers, or a macro such as {{cluster}}'
+        )
+    write_text(migrate.roles(database) if roles else migrate.render(cluster, database))
 
 
 def rollback_plan(

@@ -35,4 +35,5 @@ WHERE action_id NOT IN (
         AND action_id IN (SELECT action_id FROM named)
         AND trace_id IN (SELECT trace_id FROM aged)
 )
+-- on a cluster: AND action_id IN (SELECT action_id FROM action_traces WHERE action_id IN (SELECT action_id FROM named))
 COMMENT 'Actions that the open build computes, found anew each time';

@@ -116,6 +116,7 @@ WITH
             AND (SELECT argMax(keep_days, set_at) FROM retention WHERE name = 'spans') > 0
         GROUP BY trace_id
         HAVING max(is_cascade) = 1 AND action_id NOT IN (SELECT action_id FROM build_actions)
+            -- on a cluster: AND action_id IN (SELECT action_id FROM action_traces WHERE action_id IN (SELECT arrayJoin(arrayPushBack(actions, trace_id)) FROM trace_index WHERE trace_id IN (SELECT trace_id FROM picked WHERE build > last_complete)))
     ),
     written AS
     (
