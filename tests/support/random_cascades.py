@@ -282,8 +282,13 @@ class _Cascade:
             del self.rows[root]
 
     def _circle(self) -> None:
-        """A span whose parent is any of its trace: itself, or one that stands below it."""
-        row = self.rng.choice(self.rows)
+        """A span whose parent is any of its trace: itself, or one that stands below it.
+
+        A request stays below its call, which tells how many there were; elsewhere it would be one more.
+        """
+        row = self.rng.choice(
+            [one for one in self.rows if "http.request.resend_count" not in one["SpanAttributes"]]
+        )
         beside = [other["SpanId"] for other in self.rows if other["TraceId"] == row["TraceId"]]
         self.rows[self.rows.index(row)] = row | {"ParentSpanId": self.rng.choice(beside)}
 
