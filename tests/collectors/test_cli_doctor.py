@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+import made_store
 import otlp_json
 from fanlight_cli import run_cli
 from fanlight_collectors.doctor import spool
-from fanlight_schema import migrate, refresh
-from fanlight_schema.store import open_store
 
 NOW_NS = time.time_ns()
 
@@ -39,11 +38,7 @@ SOUND = {
 
 def store_with(folder: Path, *rows: dict[str, Any]) -> str:
     """A data folder in which these spans are counted."""
-    with open_store(f"chdb://{folder}/data") as store:
-        migrate.apply(store)
-        if rows:
-            store.insert("otel_traces", otlp_json.columns(rows))
-            refresh.settle(store, timeout_s=60)
+    made_store.make(folder / "data", rows=rows)
     return str(folder / "data")
 
 
@@ -67,10 +62,8 @@ def test_a_store_without_a_span_says_how_to_send_one(tmp_path: Path) -> None:
 
 def test_actions_whose_shapes_nobody_computes_are_told(tmp_path: Path) -> None:
     data = store_with(tmp_path, call(1, **SOUND))
-    with open_store(f"chdb://{data}") as store:
-        store.command(
-            "INSERT INTO shape_marks SELECT action_id, build - 660000000, hour, spans, 1 FROM shape_marks"
-        )
+    older = "INSERT INTO shape_marks SELECT action_id, build - 660000000, hour, spans, 1 FROM shape_marks"
+    made_store.make(Path(data), commands=[older])
     code, found = asked(tmp_path, data)
     assert (code, [one["level"] for one in found]) == (0, ["watch"])
     assert found[0]["what"].startswith("1 actions have waited more than 10 minutes for their shapes")
@@ -105,9 +98,8 @@ def test_everything_that_is_wrong_is_found_at_once(tmp_path: Path) -> None:
 
 def test_a_store_of_another_schema_is_told_before_anything_is_asked(tmp_path: Path) -> None:
     store = store_with(tmp_path)
-    with open_store(f"chdb://{store}") as opened:
-        opened.command("DELETE FROM schema_migrations WHERE version > 50")
-        opened.command("DROP VIEW gpu_demand_hourly")
+    older = ["DELETE FROM schema_migrations WHERE version > 50", "DROP VIEW gpu_demand_hourly"]
+    made_store.make(Path(store), commands=older)
     code, found = asked(tmp_path, store)
     assert (code, len(found)) == (1, 1)
     assert "fanlight schema apply" in found[0]["fix"]

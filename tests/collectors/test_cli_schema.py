@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import exporter_tables
+import made_store
 import otlp_json
 from fanlight_cli import run_cli
-from fanlight_schema.store import open_store
 
 START_NS = 1_795_400_000 * 10**9
 
@@ -26,9 +25,7 @@ def filled(tmp_path: Path) -> Path:
         )
         for number in range(3)
     ]
-    with open_store(f"chdb://{folder}") as store:
-        exporter_tables.create(store, "json")
-        store.insert("otel_traces", otlp_json.columns(rows))
+    made_store.make(folder, rows=rows, exporter="json")
     return folder
 
 
@@ -51,8 +48,7 @@ def test_a_filled_store_is_adopted_filled_up_and_checked(filled: Path, tmp_path:
 def test_what_was_changed_by_hand_is_named_with_its_fix(filled: Path, tmp_path: Path) -> None:
     store = ("--store", str(filled))
     run_cli("schema", "apply", "--keep", "spans=400d", *store, folder=tmp_path)
-    with open_store(f"chdb://{filled}") as opened:
-        opened.command("DROP VIEW actions")
+    made_store.make(filled, commands=["DROP VIEW actions"])
     shown = run_cli("schema", "status", *store, folder=tmp_path)
     assert shown.returncode == 1
     assert "actions: missing; run: fanlight schema apply" in shown.stdout

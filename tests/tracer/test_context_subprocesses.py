@@ -13,7 +13,7 @@ import pytest
 
 import fanlight
 from fanlight import patches
-from fanlight.patches import _processes, _subprocesses, _threads
+from fanlight.patches import _logfire, _processes, _subprocesses, _threads
 from fanlight.patches._subprocesses import child_environment
 from fanlight.testing import Captured
 from mock_provider import Provider
@@ -280,7 +280,7 @@ def test_a_program_without_a_client_does_not_load_the_tracer(collector: OtlpRece
 def test_the_set_up_waits_for_every_client_that_is_patched() -> None:
     source = Path(next(iter(fanlight.__path__)), "_auto", "sitecustomize.py").read_text()
     listed = source.partition("CLIENTS = ")[2].partition("\n\n")[0]
-    no_clients = (_threads, _processes, _subprocesses, *patches._ENTRIES)
+    no_clients = (_threads, _processes, _subprocesses, _logfire, *patches._ENTRIES)
     own = {name for family in no_clients for name in family.MODULES}
     clients = ast.literal_eval(listed)
     patched = set(patches._PATCHES) - own
