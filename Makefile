@@ -6,7 +6,7 @@ CLICKHOUSE_PACKAGE := @chdb/lib-linux-x64-gnu@26.7.3-stable.1
 CLICKHOUSE_DIR     := .cache/clickhouse-test-server
 OLDEST := .venv-oldest
 CAPTURE_TESTS := tests/tracer
-TWO_AT_ONCE := -q -n 2 --dist loadfile
+THREE_AT_ONCE := -q -n 3 --dist loadfile
 FRAMEWORKS := frameworks frameworks2
 # What CrewAI requires and does not load for an agent: 400 MB.
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
@@ -22,16 +22,16 @@ demo: $(VENV)/.collector  ## an agent workload, its real fan-out and its GPU-sec
 	@$(BIN)/fanlight demo
 
 test: setup lint  ## set up and pass the tests (30 real sessions where ../shared/data is present)
-	$(BIN)/pytest $(TWO_AT_ONCE) -m "not all_data and not slow"
+	$(BIN)/pytest $(THREE_AT_ONCE) -m "not all_data and not slow"
 	@$(MAKE) --no-print-directory test-sdks
 
 test-all: setup lint  ## the same on everything there is
-	$(BIN)/pytest $(TWO_AT_ONCE)
+	$(BIN)/pytest $(THREE_AT_ONCE)
 	@$(MAKE) --no-print-directory test-sdks
 
 # The oldest SDKs conflict with the newest; the capture tests take those that they find.
 test-sdks: $(OLDEST)/.ready $(FRAMEWORKS:%=.venv-%/.ready)  ## the capture tests on the oldest SDKs (oldest.in); agent frameworks
-	$(OLDEST)/bin/pytest $(TWO_AT_ONCE) -m "not all_data and not slow" --ignore-glob '*/test_entries_*' $(CAPTURE_TESTS)
+	$(OLDEST)/bin/pytest $(THREE_AT_ONCE) -m "not all_data and not slow" --ignore-glob '*/test_entries_*' $(CAPTURE_TESTS)
 	for name in $(FRAMEWORKS); do .venv-$$name/bin/pytest -q tests/tracer/frameworks || exit 1; done
 
 lint: $(VENV)/.dev  ## formatting, lint, types (mypy, pyright), layers

@@ -4,11 +4,11 @@ The embedded engine opens one folder per process, so all tests share a folder an
 in it.
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from clickhouse_server import Server, library, running_server
@@ -20,9 +20,12 @@ from requirements import require
 FIRST_DERIVED = 20  # number of the first migration that derives something from otel_traces
 _numbers = itertools.count(1)
 
-# How long an example takes says nothing about its truth, and much about what else the machine does.
-hypothesis.settings.register_profile("fanlight", deadline=None)
-hypothesis.settings.load_profile("fanlight")
+with contextlib.suppress(ModuleNotFoundError):  # the environments of agent frameworks have no property tests
+    import hypothesis
+
+    # How long an example takes says nothing about its truth, and much about what else the machine does.
+    hypothesis.settings.register_profile("fanlight", deadline=None)
+    hypothesis.settings.load_profile("fanlight")
 
 
 def pytest_collection_finish() -> None:

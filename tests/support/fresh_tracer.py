@@ -4,6 +4,7 @@ The tracer's own errors are raised, not swallowed. `spans` is what fanlight reco
 server on loopback that the exporter is pointed at.
 """
 
+import gc
 import os
 import secrets
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ def spans() -> Iterator[testing.Captured]:
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpReceiver]:
     """An OTLP/HTTP server on loopback; OTEL_EXPORTER_OTLP_ENDPOINT points at it."""
+    gc.collect()  # calls that earlier tests left half read end here, not at this server
     with OtlpReceiver() as receiver:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
         yield receiver

@@ -61,7 +61,7 @@ def test_encoded_span_is_what_the_official_classes_read(collector: OtlpReceiver)
         "numbers": (1, 2_000_000, -1),
         "empty": "",
     }
-    span = start_span("chat m", "call", attributes=attributes, start_time_ns=1_000)
+    span = start_span("chat encoded", "call", attributes=attributes, start_time_ns=1_000)
     span.set("too large for OTLP", 2**64)
     span.error("timeout", "after 3 s")
     span.end(end_time=2_500)
@@ -76,7 +76,7 @@ def test_encoded_span_is_what_the_official_classes_read(collector: OtlpReceiver)
     }
     assert "too large for OTLP" not in found
     assert found["error.type"] == "timeout"
-    assert (got.name, got.kind, got.flags) == ("chat m", 1, 0x101)
+    assert (got.name, got.kind, got.flags) == ("chat encoded", 1, 0x101)
     assert (got.start_time_unix_nano, got.end_time_unix_nano) == (1_000, 2_500)
     assert (got.status.code, got.status.message) == (2, "after 3 s")
     assert (len(got.trace_id), len(got.span_id), got.parent_span_id) == (16, 8, b"")
