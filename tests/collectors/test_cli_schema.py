@@ -79,3 +79,9 @@ def test_a_rollback_plan_is_printed_and_not_run(tmp_path: Path) -> None:
     assert "DROP VIEW IF EXISTS gpu_demand_hourly;" in plan
     assert "DROP TABLE IF EXISTS spans;" not in plan
     assert not (tmp_path / "fanlight-data").exists()
+
+
+def test_a_database_that_nothing_would_name_is_wrong_usage(tmp_path: Path) -> None:
+    result = run_cli("schema", "sql", "--database", "otel", folder=tmp_path)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "--roles or --cluster" in result.stderr

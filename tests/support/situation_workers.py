@@ -106,7 +106,7 @@ def fork_sigterm_worker(ask: Ask, mode: str) -> Any:
     def work() -> None:
         ask()
         os.write(writing, b"x")
-        time.sleep(60)  # until it is killed
+        time.sleep(60)  # until the test kills it, which is what it shows
 
     return _forked(work, lambda: [os.read(reading, 1) for _ in range(3)], signal.SIGTERM)
 

@@ -26,7 +26,7 @@ def test_all_of_it_is_told_and_the_app_sees_nothing_of_it(findings: Findings, na
 def test_they_are_those_of_the_comparison_with_the_same_truth() -> None:
     notes = measured()
     if not notes:
-        pytest.skip("../shared/notes/peers.md is not here")
+        pytest.skip("../shared/notes/peers.md is not here")  # shared data is optional
     assert {one.name: one.truth for one in SITUATIONS} == {name: row.truth for name, row in notes.items()}
     assert len(SITUATIONS) == len(notes) == 65
 
@@ -34,7 +34,7 @@ def test_they_are_those_of_the_comparison_with_the_same_truth() -> None:
 def test_the_others_are_judged_as_the_comparison_judged_them() -> None:
     notes = measured()
     if not notes:
-        pytest.skip("../shared/notes/peers.md is not here")
+        pytest.skip("../shared/notes/peers.md is not here")  # shared data is optional
     right = [row.right for row in notes.values()]
     best = max(sum(tracer in row for row in right) for tracer in next(iter(notes.values())).cells)
     assert (best, right.count([])) == (26, 32)  # as it says above its table

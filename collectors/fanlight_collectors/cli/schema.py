@@ -210,6 +210,8 @@ def print_sql(
       fanlight schema sql --cluster prod | clickhouse-client --host shard-1 --multiquery
       fanlight schema sql --roles --database otel
     """
+    if database != DEFAULT_DATABASE and not (roles or cluster):
+        raise unusable("--database goes with --roles or --cluster; the tables of one server name no database")
     if re.fullmatch(r"\w+", database) is None:
         raise unusable(f'--database is "{database}"; give a name of letters, digits and underscores')
     if cluster is not None and re.fullmatch(r"[\w.-]+|\{\w+\}", cluster) is None:

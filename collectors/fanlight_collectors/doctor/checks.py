@@ -80,7 +80,8 @@ def _nothing_counted(spans: int) -> Finding:
     return Finding(
         "wrong",
         f"{spans:,} spans are in otel_traces and no action is counted",
-        "were they there before fanlight: fanlight schema apply --backfill; else they are no steps or calls",
+        "were they there before fanlight: fanlight schema apply --backfill, with the --store given here; "
+        "else they are no steps or calls",
     )
 
 

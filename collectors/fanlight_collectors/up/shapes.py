@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from fanlight_schema import shape
-from fanlight_schema.store import Store, StoreError
+from fanlight_schema.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,6 @@ class ShapeLoop:
             began = time.monotonic()
             try:
                 shape.compute(self._store)
-            except StoreError:  # a store that is away for a while must not end this thread for good
+            except Exception:  # nothing may end this thread for good; what waits is tried again
                 log.warning("shapes of cascades cannot be computed now", exc_info=True)
             pause_s = max(EVERY_S, REST * (time.monotonic() - began))

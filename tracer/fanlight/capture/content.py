@@ -43,7 +43,7 @@ MAX_WORD_CHARS = 256  # of a role, a type, a tool's name: none of them is cut in
 MAX_GENERATED_BYTES = (
     256 * 2**10
 )  # held of an answer's JSON: 64 KiB as an attribute, with every character escaped
-_ESCAPED_CHAR_BYTES = 12  # the most that one character takes in JSON: two \uXXXX
+_ESCAPED_CHAR_BYTES = 12  # the most that one character takes in JSON: two escapes of 6 bytes
 _RESERVED_BYTES = 64  # of an attribute, for its brackets and for the part that says that it was cut
 
 

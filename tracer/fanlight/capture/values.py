@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-# `json.loads` without the five calls around it; `scan_once` is not in the stubs.
+# `json.loads` without the five calls around it; typeshed does not know `scan_once`.
 _scan: Callable[[str, int], tuple[object, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 MAX_TEXT_CHARS = 2048  # of an ARN (AWS, "Quotas of IAM"), the longest name of a model
 MAX_COUNT = 2**32 - 1  # UInt32, the store's columns of tokens
