@@ -94,16 +94,17 @@ class _State:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.faults: dict[str, list[Json]] = {}
-        self.asked: dict[str, list[Json]] = {}
+        self.asked: dict[str, dict[int, Json]] = {}  # by place in the order of arrival
         self.arrived: dict[str, int] = {}
         self.later: dict[tuple[str, str], list[Json | str]] = {}
 
-    def next_fault(self, scenario: str) -> Fault:
+    def arrive(self, scenario: str) -> tuple[int, Fault]:
+        """The request's place among those that arrived, and what happens to it."""
         with self.lock:
-            self.arrived[scenario] = self.arrived.get(scenario, 0) + 1
+            place = self.arrived[scenario] = self.arrived.get(scenario, 0) + 1
             steps = self.faults.get(scenario) or [{}]
             step = steps.pop(0) if len(steps) > 1 else steps[0]
-            return Fault(**step)
+            return place, Fault(**step)
 
     def next_later(self, scenario: str, path: str) -> Json | str | None:
         with self.lock:
@@ -117,9 +118,13 @@ class _State:
         with self.lock:
             self.later.update({(scenario, end): answers for end, answers in placed.items()})
 
-    def record(self, scenario: str, asked: Asked) -> None:
+    def record(self, scenario: str, place: int, asked: Asked) -> None:
         with self.lock:
-            self.asked.setdefault(scenario, []).append(asdict(asked))
+            self.asked.setdefault(scenario, {})[place] = asdict(asked)
+
+    def truth(self, scenario: str) -> list[Json]:
+        with self.lock:
+            return [asked for _, asked in sorted(self.asked.get(scenario, {}).items())]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -132,8 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         scenario = self.path.rpartition("/")[2]
         if self.path.startswith("/_truth/"):
-            with self.state.lock:
-                self._json(200, self.state.asked.get(scenario, []))
+            self._json(200, self.state.truth(scenario))
             return
         if self.path.startswith("/_arrived/"):
             self._json(200, self.state.arrived.get(scenario, 0))
@@ -152,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, {})
             return
         scenario, path = _split(self.path)
-        fault = self.state.next_fault(scenario)
+        place, fault = self.state.arrive(scenario)
         body = json.loads(raw) if raw[:1] == b"{" else {}
         found = [make for end, make in FORMATS.items() if path.endswith(end)]
         reply = found[0](body, path) if found else Reply({"error": {"message": "not here"}})
@@ -170,6 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {key.lower(): value for key, value in self.headers.items()}
         self.state.record(
             scenario,
+            place,
             Asked(
                 path=path,
                 status=sent_status,
@@ -304,7 +309,7 @@ class Provider:
         return f"{self.url}/s/{name}{end}"
 
     def truth(self, url: str, *, expect: int | None = None, timeout_s: float = 5.0) -> list[Asked]:
-        """What the provider saw under a scenario's URL; waits until `expect` requests are over."""
+        """What the provider saw under a scenario's URL in order of arrival; waits until `expect` are over."""
         scenario = _split(urlsplit(url).path + "/")[0]
         give_up_at = time.monotonic() + timeout_s
         while True:
