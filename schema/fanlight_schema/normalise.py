@@ -52,19 +52,28 @@ KEPT_FROM = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a form of `otel_traces` holds attributes: a span's names, its values as text, its region."""
+    """How a form of `otel_traces` holds attributes: names, values as text, region and environment."""
 
     names: str
     values: str
     region: str
+    environment: str
 
 
-MAPS = Layout("mapKeys(SpanAttributes)", "mapValues(SpanAttributes)", "ResourceAttributes['cloud.region']")
+MAPS = Layout(
+    "mapKeys(SpanAttributes)",
+    "mapValues(SpanAttributes)",
+    "ResourceAttributes['cloud.region']",
+    "if(ResourceAttributes['deployment.environment.name'] != '',"
+    " ResourceAttributes['deployment.environment.name'], ResourceAttributes['deployment.environment'])",
+)
 # The exporter's `json: true`. Both functions give the same order, also of paths in shared data.
 JSON = Layout(
     "JSONAllPaths(SpanAttributes)",
     "JSONAllValues(SpanAttributes)",
     "ifNull(ResourceAttributes.cloud.region.:String, '')",
+    "coalesce(nullIf(ResourceAttributes.deployment.environment.name.:String, ''),"
+    " ResourceAttributes.deployment.environment.:String, '')",
 )
 
 
@@ -215,6 +224,7 @@ def columns(layout: Layout) -> dict[str, str]:
         "name": f"left(SpanName, {LONGEST_TEXT_BYTES})",
         "service": f"left(ServiceName, {LONGEST_TEXT_BYTES})",
         "region": f"left({layout.region}, {LONGEST_TEXT_BYTES})",
+        "environment": f"left({layout.environment}, {LONGEST_TEXT_BYTES})",
         "scope": f"left(ScopeName, {LONGEST_TEXT_BYTES})",
         "dialect": dialect(),
         "operation": text("operation"),

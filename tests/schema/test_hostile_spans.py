@@ -58,7 +58,7 @@ def nasty_span(dice: random.Random) -> dict[str, Any]:
         service=nasty_value(dice),
         status=dice.choice(("Error", "Ok", "", "odd")),
         attributes={name: nasty_value(dice) for name in chosen},
-        resource={"cloud.region": nasty_value(dice)},
+        resource={name: nasty_value(dice) for name in ("cloud.region", "deployment.environment")},
     )
     return row | {"Duration": dice.choice(DURATIONS_NS)}
 

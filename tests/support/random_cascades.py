@@ -18,6 +18,13 @@ START_NS = 1_795_400_000 * 10**9
 HOUR_NS = 3_600 * 10**9
 MODELS = ("gpt-4o-mini", "qwen3-8b", "claude-sonnet", "nobody-knows-it")
 HOSTS = ("", "gpu.example", "api.openai.com")
+RESOURCES = (
+    {},
+    {"cloud.region": "eu-west-1"},
+    {"cloud.region": "eu-west-1", "deployment.environment.name": "production"},
+    {"deployment.environment": "staging"},
+    {"deployment.environment.name": "production", "deployment.environment": "staging"},
+)
 KINDS = ("declared", "inside", "two traces", "foreign", "named late", "linked", "linked to two")
 ANSWERED = {"fanlight.request.outcome": "answered", "http.response.status_code": "200"}
 REFUSED = {"fanlight.request.outcome": "refused", "http.response.status_code": "429"}
@@ -48,7 +55,8 @@ class _Cascade:
         self.action_id = self.trace_id if starts_trace else f"{rng.getrandbits(128) or 1:032x}"
         self.user = f"u-{rng.randrange(users)}"
         self.now = START_NS + rng.randrange(2 * HOUR_NS)
-        self.service, self.region = rng.choice(("app", "shop")), rng.choice(("", "eu-west-1"))
+        self.service = rng.choice(("app", "shop"))
+        self.resource = rng.choice(RESOURCES)
         self.rows: list[Row] = []
 
     def often(self, share: float) -> bool:
@@ -87,7 +95,7 @@ class _Cascade:
             service=self.service,
             scope="fanlight" if fanlight else "openinference.test",
             attributes=attributes,
-            resource={"cloud.region": self.region} if self.region else {},
+            resource=self.resource,
             status="Error" if failed else "Unset",
         )
         self.rows.append(row | changes)

@@ -124,6 +124,7 @@ class _Action:
             "action_id": self.id,
             "parent_action_id": reference_counts.first_said(members, "fanlight.action.parent_id"),
             "service": root.row["ServiceName"],
+            "environment": _environment(root.row["ResourceAttributes"]),
             "started_at": self.started,
             "duration_s": duration / 1e9,
             "last_end_at": ends,
@@ -458,6 +459,11 @@ def _known(values: Iterable[int | None]) -> int | None:
 
 def _failed(node: Node) -> bool:
     return bool(node.row["StatusCode"] == "Error")
+
+
+def _environment(resource: dict[str, str]) -> str:
+    newer = resource.get("deployment.environment.name", "")
+    return newer or resource.get("deployment.environment", "")
 
 
 def _hour(ns: int) -> int:

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS spans
     name               LowCardinality(String)     COMMENT 'Name of the span' CODEC(ZSTD(1)),
     service            LowCardinality(String)     COMMENT 'Resource attribute service.name' CODEC(ZSTD(1)),
     region             LowCardinality(String)     COMMENT 'Resource attribute cloud.region, empty if unknown' CODEC(ZSTD(1)),
+    environment        LowCardinality(String)     COMMENT 'Resource attribute deployment.environment.name or its older name deployment.environment, empty if unknown' CODEC(ZSTD(1)),
     scope              LowCardinality(String)     COMMENT 'Instrumentation scope: the library that made the span' CODEC(ZSTD(1)),
     dialect            LowCardinality(String)     COMMENT 'Whose attribute names said what the span is, empty for a plain span' CODEC(ZSTD(1)),
     operation          LowCardinality(String)     COMMENT 'Operation as the tracer names it: chat, embeddings, execute_tool, ...' CODEC(ZSTD(1)),

@@ -170,6 +170,7 @@ SELECT
     left(SpanName, 256) AS name,
     left(ServiceName, 256) AS service,
     left(ResourceAttributes['cloud.region'], 256) AS region,
+    left(if(ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'], ResourceAttributes['deployment.environment']), 256) AS environment,
     left(ScopeName, 256) AS scope,
     transform(arrayFirst(code -> has([32, 64, 65, 66, 96, 97, 98, 99, 100, 101], code), codes), [32, 64, 65, 66, 96, 97, 98, 99, 100, 101], ['fanlight', 'gen_ai', 'openllmetry', 'vercel_ai', 'openinference', 'openllmetry', 'langfuse', 'langsmith', 'mlflow', 'logfire'], '') AS dialect,
     left(attribute[2], 256) AS operation,

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS cascades
     parent_action_id     FixedString(16)        COMMENT 'Action that this one was begun in, 16 zero bytes if none' CODEC(ZSTD(1)),
     service              LowCardinality(String) COMMENT 'Service of the root span, else of the first span' CODEC(ZSTD(1)),
     region               LowCardinality(String) COMMENT 'Region of the root span, else of the first span, empty if unknown' CODEC(ZSTD(1)),
+    environment          LowCardinality(String) COMMENT 'Environment of the root span, else of the first span, empty if unknown' CODEC(ZSTD(1)),
     has_root             Bool                   COMMENT 'Whether the root span has arrived' CODEC(ZSTD(1)),
     is_open              Bool                   COMMENT 'Whether the root span has not arrived, or only as started; false where its process died' CODEC(ZSTD(1)),
     duration_ns          UInt64                 COMMENT 'Duration of the root span; first start to last end where that has not arrived or has no end, nanoseconds' CODEC(T64, ZSTD(1)),

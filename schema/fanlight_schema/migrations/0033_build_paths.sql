@@ -24,7 +24,7 @@ WITH
                 (
                     span_id, parent_id, toUnixTimestamp64Nano(started_at),
                     toUnixTimestamp64Nano(started_at) + toInt64(duration_ns), toString(role), kind = 'Server' OR is_remote, is_error,
-                    service, region, scope, dialect, operation, agent_name, action_id, parent_action_id, action_name, origin,
+                    service, region, environment, scope, dialect, operation, agent_name, action_id, parent_action_id, action_name, origin,
                     action_source, workload, user_id, session_id, hop, provider, request_model, response_model,
                     response_id, server_address, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
                     reasoning_tokens, max_tokens, choices, inputs, is_stream, ttft_s, http_status, error_type, is_wire,
@@ -36,7 +36,7 @@ WITH
                 ),
                 'Tuple(span_id UInt64, parent_id UInt64, start_ns Int64,
                     end_ns Int64, role LowCardinality(String), is_border Bool, is_error Bool,
-                    service LowCardinality(String), region LowCardinality(String), scope LowCardinality(String), dialect LowCardinality(String), operation LowCardinality(String), agent_name LowCardinality(String), action_id FixedString(16), parent_action_id FixedString(16), action_name LowCardinality(String), origin LowCardinality(String),
+                    service LowCardinality(String), region LowCardinality(String), environment LowCardinality(String), scope LowCardinality(String), dialect LowCardinality(String), operation LowCardinality(String), agent_name LowCardinality(String), action_id FixedString(16), parent_action_id FixedString(16), action_name LowCardinality(String), origin LowCardinality(String),
                     action_source LowCardinality(String), workload LowCardinality(String), user_id String, session_id String, hop Nullable(UInt16), provider LowCardinality(String), request_model LowCardinality(String), response_model LowCardinality(String),
                     response_id String, server_address LowCardinality(String), input_tokens Nullable(UInt64), cached_tokens Nullable(UInt64), cache_write_tokens Nullable(UInt64), output_tokens Nullable(UInt64),
                     reasoning_tokens Nullable(UInt64), max_tokens Nullable(UInt32), choices Nullable(UInt32), inputs Nullable(UInt32), is_stream Nullable(Bool), ttft_s Nullable(Float64), http_status Nullable(UInt16), error_type LowCardinality(String), is_wire Bool,

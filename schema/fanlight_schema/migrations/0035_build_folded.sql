@@ -23,7 +23,7 @@ WITH
                     span.start_ns, trace_id, span.span_id, distance, span.end_ns, toString(span.role), span.is_error, steps,
                     span.parent_id > 0 AND parent_place = 0,
                     toString(span.action_name), toString(span.action_source), toString(span.origin), toString(span.workload),
-                    span.user_id, span.session_id, span.parent_action_id, toString(span.service), toString(span.region),
+                    span.user_id, span.session_id, span.parent_action_id, toString(span.service), toString(span.region), toString(span.environment),
                     if(distance = 0 OR parent_place = 0, toString(span.name), ''),
                     NOT bitTest(span.version, 63) AND span.error_type != 'process_died', is_skewed, span.dropped_spans
                 ),

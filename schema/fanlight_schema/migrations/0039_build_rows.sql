@@ -61,7 +61,7 @@ WITH
                 'Array(Tuple(start_ns Int64, trace_id FixedString(16), span_id UInt64, distance UInt8, end_ns Int64, role String,
                     is_error Bool, steps UInt32, is_orphan Bool, action_name String, action_source String, origin String,
                     workload String, user_id String, session_id String, parent_action_id FixedString(16), service String,
-                    region String, name String, is_unended Bool, is_skewed Bool, dropped UInt32))'
+                    region String, environment String, name String, is_unended Bool, is_skewed Bool, dropped UInt32))'
             ) AS facts,
             arraySort(s -> (s.start_ns, s.trace_id, s.span_id), facts) AS in_turn,
             arrayMin(in_turn.distance) AS nearest,
@@ -153,6 +153,7 @@ SELECT
     said_parent AS parent_action_id,
     root.service AS service,
     root.region AS region,
+    root.environment AS environment,
     root_arrived AS has_root,
     NOT root_arrived OR root.is_unended AS is_open,
     toUInt64(if(root_arrived AND root.end_ns > root.start_ns, root.end_ns - root.start_ns, ends_ns - starts_ns)) AS duration_ns,
