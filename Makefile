@@ -12,7 +12,7 @@ FRAMEWORKS := frameworks frameworks2
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks situations lint format bench bench-load bench-scale constraints clean setup \
+.PHONY: help demo test test-all test-sdks dashboards situations lint format bench bench-load bench-scale constraints clean setup \
   check-python
 
 help:  ## what can be made
@@ -44,6 +44,11 @@ lint: $(VENV)/.dev  ## formatting, lint, types (mypy, pyright), layers
 format: $(VENV)/.dev  ## format and sort imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+dashboards: $(VENV)/.dev  ## deploy/grafana/dashboards from its Python, and a picture of each in docs/dashboards
+	cd deploy/grafana && ../../$(BIN)/python -W ignore -m fanlight_grafana
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt matplotlib
+	PYTHONPATH=tests/support $(BIN)/python tests/support/draw_dashboards.py
 
 situations: $(VENV)/.dev $(OLDEST)/.ready  ## the 65 situations of the comparison with other tracers, on the newest and the oldest SDK
 	$(BIN)/python tests/support/situation_table.py
