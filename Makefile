@@ -8,11 +8,12 @@ OLDEST := .venv-oldest
 CAPTURE_TESTS := tests/tracer
 THREE_AT_ONCE := -q -n 3 --dist loadfile
 FRAMEWORKS := frameworks frameworks2
+AT_ONCE :=  # make's own flags for what can run side by side; .ci/run sets them
 # What CrewAI requires and does not load for an agent: 400 MB.
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks dashboards situations lint format bench bench-load bench-scale constraints clean setup \
+.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards situations lint format bench bench-load bench-scale constraints clean setup \
   check-python
 
 help:  ## what can be made
@@ -23,15 +24,19 @@ demo: $(VENV)/.collector  ## an agent workload, its real fan-out and its GPU-sec
 
 test: setup lint  ## set up and pass the tests (30 real sessions where ../shared/data is present)
 	$(BIN)/pytest $(THREE_AT_ONCE) -m "not all_data and not slow"
-	@$(MAKE) --no-print-directory test-sdks
+	@$(MAKE) --no-print-directory $(AT_ONCE) test-sdks
 
 test-all: setup lint  ## the same on everything there is
 	$(BIN)/pytest $(THREE_AT_ONCE)
-	@$(MAKE) --no-print-directory test-sdks
+	@$(MAKE) --no-print-directory $(AT_ONCE) test-sdks
+
+test-sdks: test-oldest test-frameworks  ## the capture tests on the oldest SDKs (oldest.in); agent frameworks
 
 # The oldest SDKs conflict with the newest; the capture tests take those that they find.
-test-sdks: $(OLDEST)/.ready $(FRAMEWORKS:%=.venv-%/.ready)  ## the capture tests on the oldest SDKs (oldest.in); agent frameworks
+test-oldest: $(OLDEST)/.ready
 	$(OLDEST)/bin/pytest $(THREE_AT_ONCE) -m "not all_data and not slow" --ignore-glob '*/test_entries_*' $(CAPTURE_TESTS)
+
+test-frameworks: $(FRAMEWORKS:%=.venv-%/.ready)
 	for name in $(FRAMEWORKS); do .venv-$$name/bin/pytest -q tests/tracer/frameworks || exit 1; done
 
 lint: $(VENV)/.dev  ## formatting, lint, types (mypy, pyright), layers

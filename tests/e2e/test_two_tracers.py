@@ -66,7 +66,7 @@ def interpreter(other: str) -> str:
     return str(python)
 
 
-@pytest.mark.parametrize("turn", ["first", "second"])
+@pytest.mark.parametrize("turn", ["first", pytest.param("second", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("other", SCOPES)
 def test_each_call_counts_once(provider: Provider, up: Up, other: str, turn: str) -> None:
     url = provider.scenario(*FAULTS, end="")
