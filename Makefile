@@ -7,13 +7,15 @@ CLICKHOUSE_DIR     := .cache/clickhouse-test-server
 OLDEST := .venv-oldest
 CAPTURE_TESTS := tests/tracer
 THREE_AT_ONCE := -q -n 3 --dist loadfile
+HELM := .cache/helm
+HELM_VERSION := v3.22.0
 FRAMEWORKS := frameworks frameworks2
 AT_ONCE :=  # make's own flags for what can run side by side; .ci/run sets them
 # What CrewAI requires and does not load for an agent: 400 MB.
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards situations lint format bench bench-load bench-scale constraints clean setup \
+.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards helm situations lint format bench bench-load bench-scale constraints clean setup \
   check-python
 
 help:  ## what can be made
@@ -54,6 +56,15 @@ dashboards: $(VENV)/.dev  ## deploy/grafana/dashboards from its Python, and a pi
 	cd deploy/grafana && ../../$(BIN)/python -W ignore -m fanlight_grafana
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt matplotlib
 	PYTHONPATH=tests/support $(BIN)/python tests/support/draw_dashboards.py
+
+helm: $(VENV)/.dev $(HELM)  ## the Helm chart linted, rendered with each value file, checked; deploy/kubernetes written anew
+	$(BIN)/python -m pip install -q --disable-pip-version-check kubernetes-validate
+	FANLIGHT_TEST_HELM=$(HELM) $(BIN)/python tests/support/helm.py
+	FANLIGHT_TEST_HELM=$(HELM) $(BIN)/pytest -q tests/deploy/test_helm.py
+
+$(HELM):
+	@command -v go >/dev/null || { echo "Helm is built with Go, and there is no go here"; exit 1; }
+	GOBIN=$(CURDIR)/.cache go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 situations: $(VENV)/.dev $(OLDEST)/.ready  ## the 65 situations of the comparison with other tracers, on the newest and the oldest SDK
 	$(BIN)/python tests/support/situation_table.py
