@@ -1,6 +1,7 @@
 """What the documents say is what the code does."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -10,12 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
 FANLIGHT = [sys.executable, "-m", "fanlight_collectors.cli"]
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of the README in this language; every second fence closes one."""
-    fenced = re.split(r"^```", README, flags=re.MULTILINE)[1::2]
+def blocks(language: str, text: str = README) -> list[str]:
+    """The fenced blocks of a page in this language; every second fence closes one."""
+    fenced = re.split(r"^ *```", text, flags=re.MULTILINE)[1::2]
     return [block.partition("\n")[2] for block in fenced if block.partition("\n")[0] == language]
 
 
@@ -42,22 +44,39 @@ def test_python_of_the_readme_uses_names_that_fanlight_has() -> None:
     assert used <= set(fanlight.__all__)
 
 
-def test_commands_of_the_readme_exist() -> None:
-    lines = [line for block in blocks("") for line in block.splitlines()] + re.findall(r"`([^`\n]+)`", README)
-    commands = {line.split()[1] for line in lines if re.match(r"fanlight [a-z]", line)}
-    assert commands >= {"up", "run", "demo", "stats", "trace", "sql", "import", "schema"}
-    for command in sorted(commands):
-        shown = subprocess.run([*FANLIGHT, command, "--help"], capture_output=True, text=True, check=False)
-        assert shown.returncode == 0, f"fanlight {command}: {shown.stderr}"
+@functools.cache
+def help_of(*command: str) -> str:
+    shown = subprocess.run([*FANLIGHT, *command, "--help"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, f"fanlight {' '.join(command)}: {shown.stderr}"
+    return shown.stdout
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_links_of_the_readme_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+def test_commands_of_the_documents_exist() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    lines = [line.strip() for block in blocks("", text) for line in block.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", text)
+    told = [line.partition("#")[0].split() for line in lines if re.match(r"fanlight [a-z]", line)]
+    assert {words[1] for words in told} >= {"up", "run", "demo", "stats", "trace", "sql", "import", "schema"}
+    groups = {"schema", "rates"}
+    for words in told:
+        own = words[: words.index("--")] if "--" in words else words
+        command = own[1:3] if own[1] in groups and own[2:] and own[2].isalpha() else own[1:2]
+        flags = {word.partition("=")[0] for word in own if re.fullmatch(r"--[a-z-]+(=.*)?", word)}
+        shown = help_of(*command)
+        assert all(flag in shown for flag in flags), f"{' '.join(words)}: {sorted(flags)}"
+
+
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())],
+    ids=lambda part: part.name if isinstance(part, Path) else part,
+)
+def test_links_of_the_documents_lead_somewhere(page: Path, link: str) -> None:
+    assert (page.parent / link).exists()
 
 
 def test_make_targets_of_the_documents_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    text = README + (ROOT / "CONTRIBUTING.md").read_text()
+    text = (ROOT / "CONTRIBUTING.md").read_text() + "".join(page.read_text() for page in PAGES)
     named = set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", text, flags=re.MULTILINE))
     assert {"demo", "test"} <= named <= targets

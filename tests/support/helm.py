@@ -18,7 +18,7 @@ MANIFESTS = ROOT / "deploy" / "kubernetes" / "fanlight.yaml"
 KUBERNETES = "1.34"
 HEADER = """\
 # fanlight on Kubernetes without Helm: deploy/helm/fanlight rendered with deploy/helm/examples/external.yaml
-# by `make helm`. Change image, host and the names of the Secrets to yours. The Job makes the tables: first.
+# by `make helm`. Change image, host and Secret names to yours. The Job makes the tables; run it first.
 """
 
 
