@@ -12,6 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
+# What one part of fanlight tells another, and what a developer sets.
+INTERNAL = {
+    "FANLIGHT_DEBUG",
+    "FANLIGHT_SQL_TOKEN",
+    "FANLIGHT_TEST_DATA",
+    "FANLIGHT_TEST_HELM",
+    "FANLIGHT_TRACE_ON_IMPORT",
+}
 FANLIGHT = [sys.executable, "-m", "fanlight_collectors.cli"]
 
 
@@ -73,6 +81,19 @@ def test_commands_of_the_documents_exist() -> None:
 )
 def test_links_of_the_documents_lead_somewhere(page: Path, link: str) -> None:
     assert (page.parent / link).exists()
+
+
+def test_settings_that_a_text_names_exist() -> None:
+    folders = ("README.md", "docs", "deploy", "tracer", "collectors", "schema")
+    sources = [path for name in folders for path in [ROOT / name, *(ROOT / name).rglob("*")]]
+    named: dict[str, str] = {}
+    for path in sources:
+        if path.suffix in (".py", ".md", ".yaml", ".sql") and path.is_file():
+            for name in re.findall(r"\bFANLIGHT_[A-Z_]+\b", path.read_text()):
+                named.setdefault(name, str(path.relative_to(ROOT)))
+    told = set(re.findall(r"`(FANLIGHT_[A-Z_]+)`", (ROOT / "docs/settings.md").read_text()))
+    unknown = {name: path for name, path in named.items() if name not in told | INTERNAL}
+    assert not unknown
 
 
 def test_make_targets_of_the_documents_exist() -> None:

@@ -150,7 +150,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         "SELECT sum(dropped_spans) AS n, countIf(dropped_spans > 0) AS actions FROM actions WHERE RECENT",
         True,
         "{n} spans of {actions} actions were lost by the process that made them",
-        "the collector was away, or slower than the program: see FANLIGHT_QUEUE_BYTES and its log",
+        "the collector was away, or slower than the program: see FANLIGHT_QUEUE_LIMIT_BYTES and its log",
     ),
     Amount(
         "SELECT round(sum(requests) - sum(requests * coalesce(requests_observed_share, 0))) AS n,"
