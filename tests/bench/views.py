@@ -30,6 +30,8 @@ VIEWS = (
     "fanout_by_user",
     "fanout_hourly",
     "gpu_demand_by_user",
+    "gpu_demand_by_action",
+    "gpu_demand_by_model",
     "gpu_demand_hourly",
     "cascade_shapes",
     "branching_by_hop",

@@ -14,6 +14,7 @@ import pytest
 from fanlight_cli import clean_environment, run_cli
 from fanlight_collectors.cli.errors import CommandError
 from fanlight_collectors.cli.target import check_permission, open_reader
+from fanlight_schema.gpu import catalogue
 from running import running_up
 
 Ask: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -151,7 +152,9 @@ def test_without_a_statement_the_views_are_listed_and_each_is_one(ask: Ask) -> N
     counts = ask(
         "SELECT " + ", ".join(f"(SELECT count() FROM {view}) AS {view}" for view in views), "-f", "json"
     )
-    assert json.loads(counts.stdout) == [dict.fromkeys(views, 0)]
+    assert json.loads(counts.stdout) == [
+        dict.fromkeys(views, 0) | {"gpu_hardware": len(catalogue.hardware())}
+    ]
 
 
 def test_a_refusal_says_how_to_find_the_views(ask: Ask) -> None:

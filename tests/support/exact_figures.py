@@ -18,6 +18,8 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "fanout_by_user": ("user_id", "origin", "workload", "action_source"),
     "fanout_hourly": ("hour", "origin", "workload", "action_source"),
     "gpu_demand_by_user": ("user_id",),
+    "gpu_demand_by_action": ("action_name", "origin", "workload", "action_source"),
+    "gpu_demand_by_model": ("model", "hardware"),
     "gpu_demand_by_user_daily": ("day", "user_id"),
     "gpu_demand_hourly": ("hour", "model", "provider", "hardware", "region", "workload"),
 }

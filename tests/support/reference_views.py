@@ -88,7 +88,9 @@ def views(rows: Iterable[Row], prices: Prices) -> dict[str, View]:
         ),
         "fanout_by_user": _fanout(told, user_id=lambda action: action.said["user_id"]),
         "fanout_hourly": _fanout(told, hour=lambda action: action.started // HOUR_NS * 3_600),
-        "gpu_demand_by_user": _by_user(told, prices),
+        "gpu_demand_by_user": _demand_by(told, prices, {"user_id": lambda a: a.said["user_id"]}),
+        "gpu_demand_by_action": _demand_by(told, prices, {name: _said(name) for name in OF_ACTION}),
+        "gpu_demand_by_model": _by_model(told, prices),
         "gpu_demand_by_user_daily": _by_user_and_day(told, prices),
         "gpu_demand_hourly": _hourly(told, prices),
     }
@@ -405,15 +407,30 @@ def _spread(group: list[_Action]) -> dict[str, Any]:
     }
 
 
-def _by_user(told: list[_Action], prices: Prices) -> View:
-    groups: dict[str, list[_Action]] = defaultdict(list)
+OF_ACTION = ("action_name", "origin", "workload", "action_source")
+
+
+def _said(name: str) -> Callable[[_Action], str]:
+    return lambda action: action.said[name]
+
+
+def _demand_by(told: list[_Action], prices: Prices, keys: dict[str, Callable[[_Action], str]]) -> View:
+    groups: dict[tuple[str, ...], list[_Action]] = defaultdict(list)
     for action in told:
         if action.demand:
-            groups[action.said["user_id"]].append(action)
+            groups[tuple(key(action) for key in keys.values())].append(action)
+    window_s = _window_s(told)
     return [
-        {"user_id": user, "actions": len(group)} | _summed_up([e for a in group for e in a.demand], prices)
-        for user, group in groups.items()
+        dict(zip(keys, values, strict=True))
+        | {"actions": len(group), "window_s": window_s}
+        | _summed_up([e for a in group for e in a.demand], prices, window_s)
+        for values, group in groups.items()
     ]
+
+
+def _window_s(told: list[_Action]) -> int:
+    hours = [entry.hour for action in told for entry in action.demand]
+    return max(hours) - min(hours) + 3_600 if hours else 0
 
 
 def _by_user_and_day(told: list[_Action], prices: Prices) -> View:
@@ -423,8 +440,23 @@ def _by_user_and_day(told: list[_Action], prices: Prices) -> View:
             groups[entry.hour // 86_400, action.said["user_id"]].append((action.id, entry))
     return [
         {"day": day, "user_id": user, "actions": len({action_id for action_id, _ in group})}
-        | _summed_up([entry for _, entry in group], prices)
+        | _summed_up([entry for _, entry in group], prices, 86_400)
         for (day, user), group in groups.items()
+    ]
+
+
+def _by_model(told: list[_Action], prices: Prices) -> View:
+    groups: dict[tuple[str, str], list[tuple[str, Entry]]] = defaultdict(list)
+    for action in told:
+        for entry in action.demand:
+            groups[entry.model, _hardware(entry, prices)].append((action.id, entry))
+    window_s = _window_s(told)
+    return [
+        {"model": model, "hardware": hardware, "actions": len({action_id for action_id, _ in group})}
+        | {"window_s": window_s}
+        | _summed_up([entry for _, entry in group], prices, window_s)
+        | _on_hardware([entry for _, entry in group], prices)
+        for (model, hardware), group in groups.items()
     ]
 
 
@@ -432,24 +464,66 @@ def _hourly(told: list[_Action], prices: Prices) -> View:
     groups: dict[tuple[Any, ...], list[Entry]] = defaultdict(list)
     for action in told:
         for entry in action.demand:
-            rate = prices.rates.get((entry.model, entry.host))
-            hardware = rate["hardware"] if rate else "unknown"
-            key = (entry.hour, entry.model, entry.provider, hardware, entry.region, action.said["workload"])
-            groups[key].append(entry)
+            place = (entry.model, entry.provider, _hardware(entry, prices), entry.region)
+            groups[(entry.hour, *place, action.said["workload"])].append(entry)
     names = ("hour", "model", "provider", "hardware", "region", "workload")
-    return [dict(zip(names, key, strict=True)) | _summed_up(group, prices) for key, group in groups.items()]
+    return [
+        dict(zip(names, key, strict=True)) | _summed_up(group, prices, 3_600) | _on_hardware(group, prices)
+        for key, group in groups.items()
+    ]
 
 
-def _summed_up(entries: list[Entry], prices: Prices) -> dict[str, Any]:
+def _hardware(entry: Entry, prices: Prices) -> str:
+    rate = prices.rates.get((entry.model, entry.host))
+    return rate["hardware"] if rate else "unknown"
+
+
+def _summed_up(entries: list[Entry], prices: Prices, window_s: int) -> dict[str, Any]:
+    priced = _priced(entries, prices)
+    requests = sum(entry.requests for entry in entries)
+    bounds = {bound: priced[f"gpu_seconds{bound}"] for bound in ("", "_low", "_high")}
     return {
         "calls": sum(entry.calls for entry in entries),
-        "requests": sum(entry.requests for entry in entries),
+        "requests": requests,
         "input_tokens": _known(entry.input_tokens for entry in entries),
         "cached_tokens": _known(entry.cached_tokens for entry in entries),
         "output_tokens": _known(entry.output_tokens for entry in entries),
         "calls_without_usage": sum(entry.without_usage for entry in entries),
-        **_priced(entries, prices),
+        "share_unpriced": priced["requests_unpriced"] / requests if requests else None,
+        **priced,
+        **{f"share_{method}": _share(entries, prices, method) for method in METHODS},
+        **{
+            f"reference_gpus{bound}": None if value is None else value / window_s
+            for bound, value in bounds.items()
+        },
     }
+
+
+METHODS = ("measured", "calibrated", "modelled", "price_implied")
+
+
+def _share(entries: list[Entry], prices: Prices, method: str) -> float | None:
+    """Share of the GPU-seconds whose method this is."""
+    whole = part = 0.0
+    for entry in entries:
+        value = prices.of(entry.model, entry.host, entry.work)[0]
+        if value is not None and entry.work is not None:
+            whole += value
+            part += value if prices.method(entry.model, entry.host, entry.work)[1] == method else 0.0
+    return part / whole if whole else None
+
+
+def _on_hardware(entries: list[Entry], prices: Prices) -> dict[str, float | None]:
+    """GPU-seconds of the hardware that serves the entries."""
+    sums: list[float | None] = [None, None, None]
+    for entry in entries:
+        rate = prices.rates.get((entry.model, entry.host))
+        found = prices.of(entry.model, entry.host, entry.work)
+        if found[0] is not None:
+            factor = rate["reference_factor"] if rate else 1.0
+            sums = [(total or 0.0) + (part or 0.0) / factor for total, part in zip(sums, found, strict=True)]
+    names = ("", "_low", "_high")
+    return {f"hardware_gpu_seconds{name}": total for name, total in zip(names, sums, strict=True)}
 
 
 def _known(values: Iterable[int | None]) -> int | None:

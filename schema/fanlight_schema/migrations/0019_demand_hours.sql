@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS demand_hours
     is_deleted          UInt8                         COMMENT '1 if the action has no requests in this hour any more' CODEC(ZSTD(1)),
     marks               Array(Tuple(trace_id FixedString(16), mark UUID)) COMMENT 'In the rows of January 1970: marks of touched that the build saw' CODEC(ZSTD(1)),
     started_at          DateTime64(9, 'UTC')          COMMENT 'Start of the action, UTC' CODEC(Delta(8), ZSTD(1)),
+    action_name         LowCardinality(String)        COMMENT 'Name of the action, empty if unknown' CODEC(ZSTD(1)),
     origin              LowCardinality(String)        COMMENT 'Origin of the action' CODEC(ZSTD(1)),
     workload            LowCardinality(String)        COMMENT 'Workload of the action' CODEC(ZSTD(1)),
     action_source       LowCardinality(String)        COMMENT 'Source of the action' CODEC(ZSTD(1)),

@@ -2,8 +2,8 @@
 -- views add up. Rates are looked up when asked, so a new rate card re-prices the past.
 CREATE OR REPLACE VIEW priced_demand AS
 SELECT
-    action_id, started_at, build, origin, workload, action_source, user_id,
-    hour, model, provider, server_address, region, hardware,
+    action_id, started_at, build, action_name, origin, workload, action_source, user_id,
+    hour, model, provider, server_address, region, hardware, reference_factor,
     calls, requests, requests_observed, errors, input_tokens, cached_tokens, output_tokens, reasoning_tokens, calls_without_usage,
     gpu_seconds, gpu_seconds_low, gpu_seconds_high,
     if(isNull(gpu_seconds), NULL, if(is_idle, 'measured', gpu_method)) AS method,
@@ -15,6 +15,7 @@ FROM
     SELECT
         demand.*,
         rates.hardware AS hardware,
+        rates.reference_factor AS reference_factor,
         rates.gpu_method AS gpu_method,
         rates.gpu_method_rank AS gpu_method_rank,
         work[1] + work[13] = 0 AS is_idle,
@@ -24,7 +25,7 @@ FROM
     FROM
     (
         SELECT
-            action_id, started_at, build, origin, workload, action_source, user_id, hour,
+            action_id, started_at, build, action_name, origin, workload, action_source, user_id, hour,
             model, provider, server_address, region, calls, requests, requests_observed, errors, input_tokens, cached_tokens,
             output_tokens, reasoning_tokens, calls_without_usage, work, cache_unknown, unmeasured
         FROM demand_hours FINAL

@@ -12,6 +12,7 @@ SELECT
     is_deleted,
     marks,
     started_at,
+    action_name,
     origin,
     workload,
     action_source,

@@ -1,0 +1,65 @@
+-- gpu_demand_by_action: how many GPU-seconds does one kind of action demand? Its keys are those of fanout_by_action; in it are
+-- the actions that made at least one model call.
+CREATE OR REPLACE VIEW gpu_demand_by_action
+(
+    action_name             String            COMMENT 'Name of the action, empty if unknown',
+    origin                  String            COMMENT 'Who asked: user, schedule, agent, system',
+    workload                String            COMMENT 'serving, rl_rollout, eval, batch, training',
+    action_source           String            COMMENT 'declared, automatic or inferred',
+    actions                 UInt64            COMMENT 'Actions that made at least one model call',
+    calls                   UInt64            COMMENT 'Model calls',
+    requests                UInt64            COMMENT 'Inference requests',
+    input_tokens            Nullable(UInt64)  COMMENT 'Input tokens, cached ones included; NULL if unknown for all',
+    cached_tokens           Nullable(UInt64)  COMMENT 'Input tokens read from a cache; NULL if unknown for all',
+    output_tokens           Nullable(UInt64)  COMMENT 'Output tokens, reasoning included; NULL if unknown for all',
+    calls_without_usage     UInt64            COMMENT 'Model calls whose input tokens are not known and so are in no sum',
+    requests_unpriced       UInt64            COMMENT 'Requests that are in no GPU-second figure: tokens, model or hardware unknown',
+    share_unpriced          Nullable(Float64) COMMENT 'Their share of the requests, 0 to 1: how much the GPU-seconds do not know; NULL without requests',
+    gpu_seconds             Nullable(Float64) COMMENT 'GPU-seconds of demand, in seconds of the reference GPU; NULL if no request is priced',
+    gpu_seconds_low         Nullable(Float64) COMMENT 'Low bound of gpu_seconds, same unit; bounds add as fully correlated',
+    gpu_seconds_high        Nullable(Float64) COMMENT 'High bound of gpu_seconds, same unit',
+    window_s                UInt64            COMMENT 'From the first hour in which anything was asked of a model to the end of the last, over the whole store, seconds',
+    gpu_method              String            COMMENT 'Weakest method that takes part; unknown if nothing is priced; +cache_unknown where cache reads were not reported; measured too where no request reached a GPU (refused, or a gateway''s cache hit), the figure then being 0',
+    share_measured          Nullable(Float64) COMMENT 'Share of gpu_seconds whose method is measured, 0 to 1; NULL if gpu_seconds is 0 or unknown',
+    share_calibrated        Nullable(Float64) COMMENT 'Share of gpu_seconds whose method is calibrated',
+    share_modelled          Nullable(Float64) COMMENT 'Share of gpu_seconds whose method is modelled',
+    share_price_implied     Nullable(Float64) COMMENT 'Share of gpu_seconds whose method is price_implied',
+    reference_gpus          Nullable(Float64) COMMENT 'Share of one reference GPU that the demand keeps busy, 0.013 for 1.3 % of it: gpu_seconds / window_s',
+    reference_gpus_low      Nullable(Float64) COMMENT 'Low bound of reference_gpus',
+    reference_gpus_high     Nullable(Float64) COMMENT 'High bound of reference_gpus'
+)
+AS
+SELECT
+    toString(demand.action_name) AS action_name,
+    toString(demand.origin) AS origin,
+    toString(demand.workload) AS workload,
+    toString(demand.action_source) AS action_source,
+    uniqExact(demand.action_id) AS actions,
+    sum(demand.calls) AS calls,
+    sum(demand.requests) AS requests,
+    sum(demand.input_tokens) AS input_tokens,
+    sum(demand.cached_tokens) AS cached_tokens,
+    sum(demand.output_tokens) AS output_tokens,
+    sum(demand.calls_without_usage) AS calls_without_usage,
+    sum(demand.requests_unpriced) AS requests_unpriced,
+    requests_unpriced / nullIf(requests, 0) AS share_unpriced,
+    sum(demand.gpu_seconds) AS gpu_seconds,
+    sum(demand.gpu_seconds_low) AS gpu_seconds_low,
+    sum(demand.gpu_seconds_high) AS gpu_seconds_high,
+    (
+        SELECT toUInt64(dateDiff('second', min(hour), max(hour)) + 3600) FROM demand_hours FINAL WHERE hour >= '1970-02-01'
+    ) AS window_s,
+    if(
+        isNull(gpu_seconds), 'unknown',
+        concat(assumeNotNull(argMax(demand.method, demand.method_rank)), if(sum(demand.priced_cache_unknown) > 0, '+cache_unknown', ''))
+    ) AS gpu_method,
+    ifNull(sumIf(demand.gpu_seconds, demand.method = 'measured'), 0) / nullIf(gpu_seconds, 0) AS share_measured,
+    ifNull(sumIf(demand.gpu_seconds, demand.method = 'calibrated'), 0) / nullIf(gpu_seconds, 0) AS share_calibrated,
+    ifNull(sumIf(demand.gpu_seconds, demand.method = 'modelled'), 0) / nullIf(gpu_seconds, 0) AS share_modelled,
+    ifNull(sumIf(demand.gpu_seconds, demand.method = 'price_implied'), 0) / nullIf(gpu_seconds, 0) AS share_price_implied,
+    gpu_seconds / window_s AS reference_gpus,
+    gpu_seconds_low / window_s AS reference_gpus_low,
+    gpu_seconds_high / window_s AS reference_gpus_high
+FROM priced_demand AS demand
+GROUP BY demand.action_name, demand.origin, demand.workload, demand.action_source
+COMMENT 'GPU-seconds by name, origin, workload and source of the action, with bounds, shares of each method and share of a reference GPU';
