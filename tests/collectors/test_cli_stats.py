@@ -258,6 +258,35 @@ class ScriptedReader:
         pass
 
 
+def test_figures_in_seconds_of_another_gpu_are_their_factor_less_and_so_is_its_share(
+    demo_run: DemoRun, tmp_path: Path
+) -> None:
+    [gpu] = demo_run.up.rows("SELECT reference_factor FROM gpu_hardware WHERE hardware = 'B200 SXM'")
+    plain, other = (
+        json.loads(stats(demo_run, "--by", "user", "--since", "4w", "-f", "json", *more))
+        for more in ([], ["--reference-gpu", "b200"])
+    )
+    window_s = 28 * 86_400
+    for one, two in zip(plain, other, strict=True):
+        for bound in ("", "_low", "_high"):
+            seconds = one[f"gpu_seconds{bound}"]
+            assert one[f"reference_gpus{bound}"] == (seconds and pytest.approx(seconds / window_s))
+            for name in ("gpu_seconds", "reference_gpus"):
+                wanted = one[f"{name}{bound}"]
+                assert two[f"{name}{bound}"] == (wanted and pytest.approx(wanted / gpu["reference_factor"]))
+    assert any(one["reference_gpus"] for one in plain)
+    shown = stats(demo_run, "--by", "user", "--since", "4w", "--reference-gpu", "B200", columns=80)
+    number = r"[\d.e,-]+"
+    assert re.search(rf"{number} \({number} to {number}\) of one B200 SXM kept busy over 28 d 0 h", shown)
+    assert "share of one B200 SXM" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    unknown = run_cli(
+        "stats", "--reference-gpu", "H", "--store", demo_run.up.url, folder=tmp_path
+    )  # of several
+    assert unknown.returncode == 2
+    assert 'fanlight: --reference-gpu "H" may be' in unknown.stderr
+
+
 def test_headline_and_table_are_read_again_until_they_are_of_one_moment() -> None:
     new: dict[str, object] = {"actions": 1, "requests": 5, "requests_unpriced": 5}
     reader = ScriptedReader(

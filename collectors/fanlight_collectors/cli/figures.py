@@ -54,8 +54,8 @@ def bounded(value: object, low: object, high: object) -> str:
 def duration(seconds: object) -> str:
     """A duration.
 
-    >>> duration(0.0123), duration(2.5), duration(75.2), duration(7260), duration(None)
-    ('12.3 ms', '2.50 s', '1 min 15 s', '2 h 1 min', '-')
+    >>> duration(0.0123), duration(2.5), duration(75.2), duration(7260), duration(604800), duration(None)
+    ('12.3 ms', '2.50 s', '1 min 15 s', '2 h 1 min', '7 d 0 h', '-')
     """
     if not isinstance(seconds, int | float):
         return "-"
@@ -66,4 +66,7 @@ def duration(seconds: object) -> str:
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"

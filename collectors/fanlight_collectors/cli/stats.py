@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, TypeAlias
 
 import typer
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fanlight_collectors.cli.counting import uncounted_line, wait_until_counted
 from fanlight_collectors.cli.errors import unusable
-from fanlight_collectors.cli.figures import UNKNOWN, bounded, count, counted, figure
+from fanlight_collectors.cli.figures import UNKNOWN, bounded, count, counted, duration, figure
 from fanlight_collectors.cli.output import (
     Cells,
     Format,
@@ -27,9 +27,12 @@ from fanlight_collectors.cli.output import (
 )
 from fanlight_collectors.cli.stats_sql import (
     PER_ACTION,
+    REFERENCE,
     Dimension,
     Scope,
+    Unit,
     excluded_sql,
+    factor_sql,
     grouped_sql,
     headline_sql,
     unpriced_sql,
@@ -55,6 +58,7 @@ class Reading:
     everything: int
     uncounted: int
     unpriced: str
+    unit: Unit
 
 
 def stats(
@@ -78,6 +82,10 @@ def stats(
         WorkloadChoice,
         typer.Option(metavar="KIND", help="serving, rl_rollout, eval, batch, training or all."),
     ] = "serving",
+    reference_gpu: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="GPU whose seconds the figures are in, for example GB200."),
+    ] = REFERENCE.gpu,
     output_format: Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")] = "table",
     show_sql: Annotated[
         bool, typer.Option("--show-sql", help="Print the SQL that gives these figures.")
@@ -88,20 +96,21 @@ def stats(
 
     A call outside any action counts as an action of its own. Percentiles are nearest rank over actions.
     GPU-seconds come with their bounds and the method that gave
-    them; what cannot be priced is counted beside them, never as 0.
+    them; what cannot be priced is counted beside them, never as 0. A share of one GPU is that of the time
+    of --since, else from the first action's start to the last one's end.
 
     Examples:
       fanlight stats
       fanlight stats --by user --since 7d
       fanlight stats --by model --format json
+      fanlight stats --by user --reference-gpu GB200
     """
     age_s = None if since is None else parse_age(since)
     scope = Scope(age_s, None if origin == "all" else origin, None if workload == "all" else workload)
-    statement = grouped_sql(by, scope)
     with busy("reading"), closing(open_reader(store)) as reader:
-        reading = read_figures(reader, by, scope)
+        reading = read_figures(reader, by, scope, find_unit(reader, reference_gpu))
     if output_format == "table":
-        _show(reading, by, scope, statement if show_sql else None)
+        _show(reading, by, scope, show_sql)
         return
     (write_json if output_format == "json" else write_csv)(reading.rows)
     if reading.uncounted:
@@ -120,16 +129,31 @@ def parse_age(text: str) -> int:
     return int(match.group(1)) * SECONDS[match.group(2)]
 
 
-def read_figures(reader: Reader, by: Dimension, scope: Scope) -> Reading:
+def find_unit(reader: Reader, gpu: str) -> Unit:
+    """The one GPU of the rate cards with that name, or with that in its name; CommandError if not one."""
+    if gpu == REFERENCE.gpu:
+        return REFERENCE
+    found = {str(row[0]): row[1] for row in read_rows(reader, factor_sql(gpu)).rows}
+    exact = [name for name in found if name.casefold() == gpu.casefold()]
+    names = exact or list(found)
+    if len(names) != 1:
+        known = ", ".join(names or [str(row[0]) for row in read_rows(reader, factor_sql("")).rows])
+        what = f"may be {known}" if names else f"has no rate card; there are {known or 'none'}"
+        raise unusable(f'--reference-gpu "{gpu}" {what}; give one of them')
+    return Unit(names[0], float(str(found[names[0]])))
+
+
+def read_figures(reader: Reader, by: Dimension, scope: Scope, unit: Unit = REFERENCE) -> Reading:
     """The figures, after what is in the store has been counted; headline and table agree."""
     waiting = wait_until_counted(reader)
-    headline, rows = _read_both(reader, by, scope)
-    for _ in range(READINGS - 1):
+    for _ in range(READINGS):
+        headline = read_rows(reader, headline_sql(scope, unit)).objects()[0]
+        unit = replace(unit, window_s=_seconds(headline.get("window_s")))
+        rows = read_rows(reader, grouped_sql(by, scope, unit))
         if agree(headline, rows, by):
             break
-        headline, rows = _read_both(reader, by, scope)
     everything = _number(read_rows(reader, excluded_sql(scope)).rows[0][0])
-    return Reading(headline, rows, everything, waiting, why_unpriced(reader, headline, scope))
+    return Reading(headline, rows, everything, waiting, why_unpriced(reader, headline, scope), unit)
 
 
 def why_unpriced(reader: Reader, headline: Row, scope: Scope) -> str:
@@ -153,17 +177,13 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:MODELS_NAMED]) + more
 
 
-def _read_both(reader: Reader, by: Dimension, scope: Scope) -> tuple[Row, Rows]:
-    return read_rows(reader, headline_sql(scope)).objects()[0], read_rows(reader, grouped_sql(by, scope))
-
-
 def agree(headline: Row, rows: Rows, by: Dimension) -> bool:
     """Whether the rows of a table add up to its headline."""
     names = ("actions", "requests") if by in PER_ACTION else ("requests",)
     return all(_number(headline[name]) == sum(_number(row[name]) for row in rows.objects()) for name in names)
 
 
-def _show(reading: Reading, by: Dimension, scope: Scope, statement: str | None) -> None:
+def _show(reading: Reading, by: Dimension, scope: Scope, with_sql: bool) -> None:
     console = terminal()
     if reading.everything:
         _show_figures(console, reading, by, scope)
@@ -174,17 +194,17 @@ def _show(reading: Reading, by: Dimension, scope: Scope, statement: str | None) 
         console.print(Text(uncounted_line(reading.uncounted), style="dim"))
     if not reading.everything:
         return
-    if statement is not None:
-        show_sql_text(console, statement)
+    if with_sql:
+        show_sql_text(console, grouped_sql(by, scope, reading.unit))
     else:
         console.print(Text("the SQL behind the table: --show-sql", style="dim"))
 
 
 def _show_figures(console: Console, reading: Reading, by: Dimension, scope: Scope) -> None:
     if reading.headline["actions"]:
-        show_headline(console, reading.headline, scope, reading.unpriced)
+        show_headline(console, reading.headline, scope, reading.unpriced, reading.unit)
         console.print()
-        show_groups(console, reading.rows, by)
+        show_groups(console, reading.rows, by, reading.unit)
         console.print()
     else:
         limits = (("origin", scope.origin), ("workload", scope.workload))
@@ -196,7 +216,9 @@ def _show_figures(console: Console, reading: Reading, by: Dimension, scope: Scop
         console.print(Text(f"{text} ({' '.join(options)})", style="dim"))
 
 
-def show_headline(console: Console, row: Row, scope: Scope, unpriced: str = "") -> None:
+def show_headline(
+    console: Console, row: Row, scope: Scope, unpriced: str = "", unit: Unit = REFERENCE
+) -> None:
     """Fan-out and GPU-seconds of everything in scope."""
     what = f"{scope.origin} action" if scope.origin else "action"
     line = Text("Fan-out ").append(figure(row["fanout_mean"]), style="bold green")
@@ -215,25 +237,30 @@ def show_headline(console: Console, row: Row, scope: Scope, unpriced: str = "") 
     line = Text("GPU-seconds ").append(_gpu(row), style="bold green")
     console.print(line.append(f", {row['gpu_method']}" if row["gpu_seconds"] is not None else ""))
     left_out = f"{count(row['requests_unpriced'])} of {counted(row['requests'], 'request')} unpriced"
-    console.print(f"  seconds of the reference GPU (H100 SXM unless set); {left_out}")
+    console.print(f"  in seconds of one {unit.gpu}; {left_out}")
+    if row["reference_gpus"] is not None:
+        share = bounded(row["reference_gpus"], row["reference_gpus_low"], row["reference_gpus_high"])
+        console.print(f"  {share} of one {unit.gpu} kept busy over {duration(row['window_s'])}")
     if unpriced:
         console.print(Text(f"  unpriced: {unpriced}", style="dim"))
 
 
-def show_groups(console: Console, rows: Rows, by: Dimension) -> None:
+def show_groups(console: Console, rows: Rows, by: Dimension, unit: Unit = REFERENCE) -> None:
     """The table by the dimension: one where it fits, else fan-out and GPU-seconds below each other."""
     name = rows.columns[0].name
     objects = rows.objects()
     key = Cells([HEADINGS.get(name, name)], [False], [[_name(row[name], by)] for row in objects])
     work = _fanout_cells(objects) if by in PER_ACTION else _call_cells(objects)
-    gpu = _gpu_cells(objects)
-    whole = _beside(_beside(key, work), gpu)
-    if fits(console.width, whole):
-        show_cells(console, whole)
-    else:
-        show_cells(console, _beside(key, work))
-        console.print()
-        show_cells(console, _beside(key, gpu))
+    shares = [_share_cells(objects, unit)] if unit.window_s else []
+    table = _beside(key, work)
+    for cells in [_gpu_cells(objects), *shares]:
+        wider = _beside(table, cells)
+        if not fits(console.width, wider):
+            show_cells(console, table)
+            console.print()
+            wider = _beside(key, cells)
+        table = wider
+    show_cells(console, table)
     estimated = sum(_number(row.get("calls_estimated")) for row in objects)
     if estimated:
         calls = sum(_number(row["calls"]) for row in objects)
@@ -280,6 +307,12 @@ def _gpu_cells(rows: list[dict[str, object]]) -> Cells:
     return Cells(headings, [True, False, True], texts)
 
 
+def _share_cells(rows: list[dict[str, object]], unit: Unit) -> Cells:
+    names = ("reference_gpus", "reference_gpus_low", "reference_gpus_high")
+    texts = [[bounded(*(row[name] for name in names))] for row in rows]
+    return Cells([f"share of one {unit.gpu}\n(low to high)"], [True], texts)
+
+
 def _beside(left: Cells, right: Cells) -> Cells:
     rows = [[*a, *b] for a, b in zip(left.rows, right.rows, strict=True)]
     return Cells([*left.headings, *right.headings], [*left.numeric, *right.numeric], rows)
@@ -297,6 +330,10 @@ def _name(value: object, by: Dimension) -> str:
     if value == "" and by == "agent":
         return "no agent"
     return show_value(value) if value not in (None, "") else UNKNOWN
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
 def _number(value: object) -> int:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from fanlight_schema.gpu.catalogue import REFERENCE_GPU
+
 Dimension: TypeAlias = Literal["action", "user", "model", "agent", "hour", "region"]
 
 PER_ACTION = {  # dimensions of a whole action: name of the column, expression over `actions`
@@ -37,22 +39,44 @@ class Scope:
         return f"WHERE {' AND '.join(tests)}\n" if tests else ""
 
 
-def headline_sql(scope: Scope) -> str:
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The GPU that GPU-seconds are in, what its second is worth in those of the reference GPU, and over how
+    many seconds a share of it is taken (None: not known, and then there are no shares)."""
+
+    gpu: str = REFERENCE_GPU
+    factor: float = 1.0
+    window_s: float | None = None
+
+
+REFERENCE = Unit()
+
+
+def headline_sql(scope: Scope, unit: Unit = REFERENCE) -> str:
     """One row: the fan-out of all actions in scope."""
-    columns = f"{_fanout()},\n{_lone_calls()},\n{_gpu('a')}"
+    window = f"    {_window(scope)} AS window_s"
+    columns = f"{_fanout()},\n{_lone_calls()},\n{_gpu('a', unit)},\n{window},\n{_busy('window_s')}"
     return f"SELECT\n{columns}\nFROM actions AS a\n{scope.where('a')}".rstrip()
 
 
-def grouped_sql(dimension: Dimension, scope: Scope) -> str:
+def _window(scope: Scope) -> str:
+    if scope.since_s:
+        return str(scope.since_s)
+    return "(toUnixTimestamp64Nano(max(a.last_end_at)) - toUnixTimestamp64Nano(min(a.started_at))) / 1e9"
+
+
+def grouped_sql(dimension: Dimension, scope: Scope, unit: Unit = REFERENCE) -> str:
     """One row for each value of the dimension."""
     if dimension in PER_ACTION:
         name, expression = PER_ACTION[dimension]
-        columns, source = f"{_fanout()},\n{_gpu('a')}", "actions AS a"
+        columns, source = f"{_fanout()},\n{_gpu('a', unit)}", "actions AS a"
         where = scope.where("a")
     else:
         name, expression = PER_CALL[dimension]
-        columns, source = f"{_calls()},\n{_gpu('c')}", "model_calls AS c"
+        columns, source = f"{_calls()},\n{_gpu('c', unit)}", "model_calls AS c"
         where = scope.where("c")
+    if unit.window_s:
+        columns += f",\n{_busy(str(unit.window_s))}"
     order = name if dimension == "hour" else "requests DESC"
     head = f"SELECT\n    {expression} AS {name},\n{columns}\nFROM {source}\n"
     return f"{head}{where}GROUP BY {name}\nORDER BY {order}"
@@ -109,12 +133,31 @@ def _lone_calls() -> str:
     )
 
 
-def _gpu(alias: str) -> str:
+def factor_sql(gpu: str) -> str:
+    """The name and factor of the GPUs whose name holds this text, upper or lower case."""
+    quoted = gpu.replace("\\", "\\\\").replace("'", "\\'")
+    return (
+        "SELECT h.hardware AS hardware, h.reference_factor AS reference_factor FROM gpu_hardware AS h\n"
+        f"WHERE positionCaseInsensitiveUTF8(h.hardware, '{quoted}') > 0\n"
+        "ORDER BY h.hardware"
+    )
+
+
+def _busy(window: str) -> str:
+    """The share of one GPU that is kept busy over the window."""
+    return ",\n".join(
+        f"    gpu_seconds{bound} / nullIf({window}, 0) AS reference_gpus{bound}"
+        for bound in ("", "_low", "_high")
+    )
+
+
+def _gpu(alias: str, unit: Unit) -> str:
     """GPU-seconds: NULL, not the 0 of refused requests, where no request that did work is priced."""
     method = f"splitByChar('+', {alias}.gpu_method)[1]"
     unpriced = f"sum({alias}.requests_unpriced) > 0 AND sum({alias}.gpu_seconds_high) = 0"
+    worth = "" if unit.factor == 1 else f" / {unit.factor!r}"
     sums = "".join(
-        f"    if({unpriced}, NULL, sum({alias}.{name})) AS {name},\n"
+        f"    if({unpriced}, NULL, sum({alias}.{name}){worth}) AS {name},\n"
         for name in ("gpu_seconds", "gpu_seconds_low", "gpu_seconds_high")
     )
     return (
