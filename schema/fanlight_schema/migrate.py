@@ -48,6 +48,11 @@ ORDER BY version
 COMMENT 'Which schema files were applied to this database; two programs at once may both write a row'
 """
 
+MADE_BY_ANOTHER = (
+    "another build of fanlight made these tables: go back to that one (pip install fanlight==ITS-VERSION), "
+    "or make them anew: run what `fanlight schema rollback-plan` prints, which keeps otel_traces, and then "
+    "`fanlight schema apply --backfill`"
+)
 RECORDED = "SELECT version, any(name), groupUniqArray(checksum) FROM schema_migrations GROUP BY version"
 
 
@@ -167,8 +172,7 @@ def _require_known(store: Store, states: list[MigrationStatus]) -> None:
         )
     if changed := [f"{s.version:04}_{s.name}" for s in states if s.state == "changed"]:
         raise SchemaError(
-            f"already applied to {store.database}, but the file has changed since: {', '.join(changed)}; "
-            "put the file back as it was released and add a new one"
+            f"{store.database} has {', '.join(changed)} in another form than this fanlight; {MADE_BY_ANOTHER}"
         )
 
 

@@ -1,5 +1,6 @@
 """`fanlight schema` on a store that an OpenTelemetry Collector has filled."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,34 @@ def test_a_filled_store_is_adopted_filled_up_and_checked(filled: Path, tmp_path:
     ]
     shown = run_cli("stats", "-f", "csv", *store, folder=tmp_path).stdout
     assert [line.split(",")[1] for line in shown.splitlines()] == ["actions", "2"]
+
+
+def test_a_store_that_only_a_collector_filled_says_what_makes_the_tables(
+    filled: Path, tmp_path: Path
+) -> None:
+    store = ("--store", str(filled))
+    fix = f"no fanlight tables yet; run: fanlight schema apply --store chdb://{filled} (--backfill"
+    for command, exit_code in ((("schema", "status"), 1), (("stats",), 2), (("trace", "4bf9"), 2)):
+        shown = run_cli(*command, *store, folder=tmp_path)
+        assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (exit_code, "", 1), command
+        assert fix in shown.stderr
+    found = run_cli("doctor", "-f", "json", *store, folder=tmp_path)
+    told = [one["what"] for one in json.loads(found.stdout) if one["level"] == "wrong"]
+    assert told == ["the store has no fanlight tables yet"]
+
+
+def test_tables_of_another_build_say_how_to_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    edited = (
+        "ALTER TABLE schema_migrations UPDATE checksum = 'x' WHERE version = 46 SETTINGS mutations_sync = 1"
+    )
+    made_store.make(folder, commands=[edited])
+    for command in ("apply", "status"):
+        shown = run_cli("schema", command, "--store", str(folder), folder=tmp_path)
+        assert shown.returncode == 1
+        said = shown.stderr.replace("\n", " ")
+        for step in ("go back to that one", "rollback-plan", "schema apply --backfill"):
+            assert step in said, command
 
 
 def test_what_was_changed_by_hand_is_named_with_its_fix(filled: Path, tmp_path: Path) -> None:

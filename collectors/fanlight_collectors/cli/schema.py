@@ -10,7 +10,14 @@ from rich.progress import MofNCompleteColumn
 from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.figures import counted
 from fanlight_collectors.cli.output import Cells, progress_bar, show_cells, terminal, write_text
-from fanlight_collectors.cli.target import UP_SCHEMES, StoreOption, find_target, read_rows, require_folder
+from fanlight_collectors.cli.target import (
+    UP_SCHEMES,
+    StoreOption,
+    find_target,
+    no_tables,
+    read_rows,
+    require_folder,
+)
 from fanlight_collectors.cli.through_up import open_up
 from fanlight_collectors.doctor.findings import Finding
 from fanlight_schema import backfill, drift, migrate, otel_traces, retention
@@ -123,6 +130,9 @@ def status(store: StoreOption = None) -> None:
     """
     target = find_target(store)
     states = _states(target)
+    if all(one.state == "pending" for one in states):
+        shown = _shown(target)
+        raise CommandError(f"{shown} {no_tables(shown)}")
     rows = [[f"{one.version:04}", one.name, one.state] for one in states]
     show_cells(terminal(), Cells(["number", "name", "state"], [True, False, False], rows))
     if behind := _behind(states):
@@ -139,6 +149,9 @@ def behind(target: str) -> Finding | None:
     states = _states(target)
     if not (number := _behind(states)):
         return None
+    if number == len(states) and all(one.state == "pending" for one in states):
+        what, _, fix = no_tables(_shown(target)).partition("; ")
+        return Finding("wrong", f"the store {what}", fix)
     return Finding(
         "wrong", f"{_count(number)} of the store are not as this fanlight has them", _fix(target, states)
     )
@@ -184,9 +197,15 @@ def _behind(states: list[migrate.MigrationStatus]) -> int:
 def _fix(target: str, states: list[migrate.MigrationStatus]) -> str:
     if any(one.state == "newer" for one in states):
         return "a newer fanlight made them: install that one, or see `fanlight schema rollback-plan`"
+    if any(one.state == "changed" for one in states):
+        return migrate.MADE_BY_ANOTHER
     if target.startswith(UP_SCHEMES):
         return f"stop the up at {target} and start this fanlight's: it applies them when it starts"
-    return f"run: fanlight schema apply --store {parse_url(target).shown}"
+    return f"run: fanlight schema apply --store {_shown(target)}"
+
+
+def _shown(target: str) -> str:
+    return target if target.startswith(UP_SCHEMES) else parse_url(target).shown
 
 
 def print_sql(

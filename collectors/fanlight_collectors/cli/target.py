@@ -17,7 +17,8 @@ from fanlight_schema.store import QueryError, StoreError, open_store
 
 DATA_FOLDER = DEFAULT_FOLDER
 DEMO_FOLDER = "fanlight-demo"  # of `fanlight demo`, apart from the figures of real programs
-MISSING_NAME = frozenset({47, 60, 81})  # ClickHouse: unknown identifier, table, database
+UNKNOWN_TABLE = 60
+MISSING_NAME = frozenset({47, UNKNOWN_TABLE, 81})  # ClickHouse: unknown identifier, table, database
 READ_ONLY = {"readonly": 1}  # a command that reads never changes a store, whatever the statement
 ONE_SLASH = re.compile(r"(chdb|clickhouses?|https?):(?!//)")
 UP_SCHEMES = ("http://", "https://")
@@ -53,11 +54,30 @@ def read_rows(reader: Reader, sql: str) -> Rows:
         return parse_rows(reader.query_bytes(sql, "JSONCompact"))
     except QueryError as error:
         if error.code in MISSING_NAME:
+            if not _has_ledger(reader):
+                raise unusable(f"{reader.shown} {no_tables(reader.shown)}") from error
             raise unusable(
                 f"{reader.shown} is not as this fanlight needs it ({shorten(error.message)}); "
                 f"`fanlight schema status --store {reader.shown}` says what it lacks and what to do"
             ) from error
         raise
+
+
+def no_tables(shown: str) -> str:
+    """What is wrong with a database that fanlight has never been applied to, and what to do."""
+    return (
+        f"has no fanlight tables yet; run: fanlight schema apply --store {shown} "
+        "(--backfill also counts the spans that are there)"
+    )
+
+
+def _has_ledger(reader: Reader) -> bool:
+    """Whether migrations were ever applied; also where that cannot be asked."""
+    try:
+        reader.query_bytes("SELECT count() FROM schema_migrations", "JSONCompact")
+    except QueryError as error:
+        return error.code != UNKNOWN_TABLE
+    return True
 
 
 def open_reader(store: str | None, *, guarded: bool = False) -> Reader:
