@@ -48,8 +48,11 @@ def parse(text: str) -> Retention:
 def keep(store: Store, wanted: Retention) -> int:
     """Sets the TTL, and says how many rows are older than that and go with the next merges.
 
-    What is late is told from now on, before the first row goes.
+    What is late is told from now on, before the first row goes. StoreError, and nothing is changed, if rows
+    should move to a volume that a table's storage policy does not have.
     """
+    if wanted.cold_days:
+        _require_cold_volume(store, wanted.table)
     store.insert("retention", {"name": [wanted.table], "keep_days": [wanted.keep_days]})
     older = 0
     own = "_local" if otel_traces.cluster_of(store) else ""  # on a cluster: what this shard has
@@ -65,6 +68,25 @@ def keep(store: Store, wanted: Retention) -> int:
         elif _has_ttl(store, table):
             store.command(f"ALTER TABLE {table} REMOVE TTL")
     return int(older)
+
+
+def _require_cold_volume(store: Store, table: str) -> None:
+    own = "_local" if otel_traces.cluster_of(store) else ""
+    policy = store.query(
+        "SELECT storage_policy FROM system.tables"
+        " WHERE database = currentDatabase() AND name = {table:String}",
+        {"table": f"{table}{own}"},
+    ).rows[0][0]
+    volumes = store.query(
+        "SELECT volume_name FROM system.storage_policies WHERE policy_name = {policy:String}",
+        {"policy": policy},
+    ).rows
+    if (COLD_VOLUME,) not in volumes:
+        raise StoreError(
+            f"{table} has no volume {COLD_VOLUME} to move rows to: give the server a storage policy that has "
+            f'the volumes of "{policy}" and one named {COLD_VOLUME} (storage_configuration of its config), '
+            f"then ALTER TABLE {table}{own} MODIFY SETTING storage_policy = 'ITS NAME'; or leave out cold="
+        )
 
 
 def _clauses(time: str, wanted: Retention) -> list[str]:

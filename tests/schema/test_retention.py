@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import otlp_json
-from fanlight_schema import refresh, retention
+from fanlight_schema import otel_traces, refresh, retention
 from fanlight_schema.store import Store, StoreError
 
 DAY_NS = 86_400 * 10**9
@@ -74,8 +74,17 @@ def test_an_action_that_began_before_what_is_kept_is_not_counted_anew_from_less(
 
 
 def test_tables_that_move_to_a_cold_volume_need_one(store: Store) -> None:
-    with pytest.raises(StoreError, match="cold"):
+    with pytest.raises(StoreError, match=r"no volume cold.*storage_policy = .*or leave out cold="):
         retention.keep(store, retention.parse("spans=400d,cold=30d"))
+    assert store.query("SELECT count() FROM retention").rows == [(0,)]  # so that nothing is told as late
+
+
+def test_a_ttl_of_ours_is_not_told_as_the_operator_s(store: Store) -> None:
+    retention.keep(store, retention.parse("otel_traces=30d"))
+    assert otel_traces.notes(store) == []
+    store.command("ALTER TABLE otel_traces MODIFY TTL toDateTime(Timestamp) + INTERVAL 12 DAY")
+    [note] = otel_traces.notes(store)
+    assert "toIntervalDay(12)" in note
 
 
 @pytest.mark.parametrize(
