@@ -1,9 +1,13 @@
 """The schema in cluster form: every figure is the same on each of two shards, and that of one box."""
 
+import json
 import random
 import re
+import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +18,10 @@ import hostile_delivery
 import otlp_json
 import random_cascades
 import reference_shapes
+import reference_views
 import two_shards
 from clickhouse_server import Server, library
+from fanlight_cli import run_cli
 from fanlight_schema import backfill, cluster, drift, landing, migrate, otel_traces, retention, shape
 from fanlight_schema.store import Store, StoreError
 from requirements import require
@@ -219,3 +225,39 @@ def test_every_statement_of_the_cluster_s_script_is_one_that_the_engine_understa
         shards[0].query("SELECT formatQuery({sql:String})", {"sql": statement})
     recorded = re.findall(r"\((\d+), '\w+', '(\w{64})'\)", done)
     assert recorded == [(str(one.version), one.checksum) for one in FILES]
+
+
+def as_pasted(shards: list[Store]) -> None:
+    """The ledger as `schema sql --cluster` writes it; here the engines are the plain ones, without Keeper."""
+    files = migrate.migrations(of_cluster=two_shards.CLUSTER)
+    pasted = {name: [getattr(one, name) for one in files] for name in ("version", "name", "checksum")}
+    for shard in shards:
+        shard.command("TRUNCATE TABLE schema_migrations")
+        shard.insert("schema_migrations", pasted)
+
+
+def test_every_command_that_reads_a_store_reads_a_cluster_from_any_shard(
+    shards: list[Store], servers: list[Server], tmp_path: Path
+) -> None:
+    complete = deliver_and_compare(shards, 11)
+    as_pasted(shards)
+    expected = reference_views.views(complete, reference_views.Prices({}))["actions"]
+    largest = max(expected, key=lambda action: (action["requests"], action["action_id"]))
+
+    def ask(*command: str) -> "subprocess.CompletedProcess[str]":
+        return run_cli(*command, "--store", servers[1].url("fanlight"), folder=tmp_path)
+
+    by_user: Counter[str] = Counter()
+    for action in expected:
+        by_user[action["user_id"]] += action["requests"]
+    shown = ask("stats", "--by", "user", "--origin", "all", "--workload", "all", "-f", "json")
+    assert {row["user_id"]: row["requests"] for row in json.loads(shown.stdout)} == by_user
+    tree = ask("trace", largest["action_id"])
+    assert f"{largest['requests']} requests in {largest['model_calls']} calls" in tree.stdout
+    found = json.loads(ask("doctor", "-f", "json").stdout)
+    assert any("requests have no GPU-seconds" in one["what"] for one in found)
+    status = ask("schema", "status")
+    assert (status.returncode, status.stderr) == (0, "")
+    filling = ask("schema", "apply", "--backfill")
+    assert filling.stdout == f"{servers[1].url('fanlight')}: 0 migrations applied, up to date\n"
+    assert "is part of a cluster, whose tables count every span as it comes" in filling.stderr
