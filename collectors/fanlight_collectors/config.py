@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
+from fanlight_schema.sizes import size_text
 from fanlight_schema.spool import default_folder
 
 DEFAULT_LISTEN: Final = "127.0.0.1:4318"  # 4318 is the port of OTLP/HTTP (IANA)
@@ -151,7 +152,8 @@ class UpConfig:
         if not host or not port.isdigit() or int(port) > 65535:
             problems.append(f'--listen is "{self.listen}"; give host:port, for example {DEFAULT_LISTEN}')
         if self.queue_bytes < MIN_QUEUE_BYTES:
-            problems.append(f"--queue-bytes is {self.queue_bytes}; give at least {MIN_QUEUE_BYTES}")
+            least = f"{MIN_QUEUE_BYTES} ({size_text(MIN_QUEUE_BYTES)})"
+            problems.append(f"--queue-bytes is {self.queue_bytes}; give at least {least}")
         if problems:
             raise ConfigError("\n".join(problems))
 

@@ -161,7 +161,8 @@ def test_what_is_no_question_is_400(up: Up, body: bytes, headers: dict[str, str]
 
 
 def test_statement_over_a_mib_is_413(up: Up) -> None:
-    assert up.sql("SELECT 1 --" + "x" * 2**20).status_code == 413
+    answer = up.sql("SELECT 1 --" + "x" * 2**20)
+    assert (answer.status_code, "at most 1 MiB" in answer.text) == (413, True)
 
 
 def test_other_methods_and_paths_say_what_is_there(up: Up) -> None:

@@ -183,6 +183,7 @@ def test_metrics_and_logs_are_404_with_what_to_do(up: Up, path: str) -> None:
 def test_body_over_20_mib_is_413_and_the_client_reads_it(up: Up) -> None:
     for answer in (up.post(bytes(20 * MIB + 1)), up.post(bytes(20 * MIB + 1), JSON)):
         assert answer.status_code == 413
+        assert b"more than 20 MiB; send smaller batches" in answer.content
     chunks = (bytes(MIB) for _ in range(30))
     with_no_length = up.request(
         "POST", "/v1/traces", content=chunks, headers={"content-type": "application/x-protobuf"}

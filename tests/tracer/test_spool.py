@@ -425,7 +425,7 @@ def test_the_folder_holds_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch
     assert 15_000 < sum(left.stat().st_size for left in files()) <= 20_000
     done = run("record(50, 's')")
     assert done.returncode == 0
-    assert "FANLIGHT_SPOOL_LIMIT_BYTES" in done.stderr
+    assert "it holds 19.5 KiB, which is FANLIGHT_SPOOL_LIMIT_BYTES" in done.stderr
 
 
 def test_room_that_others_leave_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

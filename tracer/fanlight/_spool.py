@@ -19,6 +19,7 @@ from typing import Final
 
 from fanlight._guard import logger
 from fanlight._otlp import ScopedSpan, SpanWithContent
+from fanlight_schema.sizes import size_text
 from fanlight_schema.spool import Kind, folder_bytes, frame, new_file, ready_folder
 
 REWRITE_FROM_BYTES: Final = 2**20  # a file of this size is written anew where most of it was delivered
@@ -126,7 +127,7 @@ class Spool:
         size = len(record)
         try:
             if limited and self._size + size > self._room and not self._finds_room(size):
-                raise OSError(f"it holds {self._limit} bytes, which is FANLIGHT_SPOOL_LIMIT_BYTES")
+                raise OSError(f"it holds {size_text(self._limit)}, which is FANLIGHT_SPOOL_LIMIT_BYTES")
             if os.write(descriptor, record) != size:
                 os.ftruncate(descriptor, self._size)  # a torn record would hide those after it
                 raise OSError("the disk is full")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from fanlight_collectors.doctor.findings import Finding
+from fanlight_schema.sizes import size_text
 from fanlight_schema.spool.folder import lock_file, spool_files
 
 STALE_S: Final = 600.0  # an up that runs takes it in within seconds
@@ -19,7 +20,7 @@ def findings(folder: Path, now_s: float | None = None) -> Iterator[Finding]:
     if sizes:
         yield Finding(
             "wrong",
-            f"{len(sizes)} processes that ended left {sum(sizes):,} bytes of spans in {folder}",
+            f"{len(sizes)} processes that ended left {size_text(sum(sizes))} of spans in {folder}",
             "start `fanlight up`, or any traced program, as this user: it delivers them",
         )
 

@@ -21,6 +21,7 @@ from fanlight_collectors.up.body import (
     read_body,
 )
 from fanlight_collectors.up.writer import ByteBudget, GroupWriter, NotStorable, QueueFull
+from fanlight_schema.sizes import size_text
 from fanlight_schema.store import StoreError
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Receiver:
         except BodyTooLarge:
             await drain(request.stream())
             return failure(
-                413, f"the body has more than {MAX_BODY_BYTES} bytes; send smaller batches", encoding
+                413, f"the body has more than {size_text(MAX_BODY_BYTES)}; send smaller batches", encoding
             )
         except UnsupportedEncoding as exc:
             return failure(

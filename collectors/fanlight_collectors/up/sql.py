@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from fanlight_collectors.sqlguard import Guard, Refused
 from fanlight_collectors.up.body import BodyTooLarge, UnsupportedEncoding, read_body
+from fanlight_schema.sizes import size_text
 from fanlight_schema.store import QueryError, Store, StoreError
 
 # ClickHouse's format and its media type. `json` is JSONCompact: columns with types, rows as lists.
@@ -75,7 +76,7 @@ class SqlEndpoint:
         except BadQuestion as exc:
             return error(400, str(exc))
         except (BodyTooLarge, UnsupportedEncoding):
-            return error(413, f"a statement has at most {MAX_BODY_BYTES} bytes, not compressed")
+            return error(413, f"a statement has at most {size_text(MAX_BODY_BYTES)}, not compressed")
 
     def _ask(self, question: Question) -> Response:
         format_name, media_type = output_format(question.format)
