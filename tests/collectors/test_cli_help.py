@@ -46,7 +46,9 @@ def test_every_help_has_an_example_and_fits_80_columns(tmp_path: Path, command: 
     assert f"fanlight {command.split()[0]}" in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80
     assert "…" not in shown.stdout
-    assert not re.search(r"<bool>|<list|<Path", shown.stdout)
+    assert not re.search(r"<bool>|<list|<Path|<str>|<int", shown.stdout)
+    examples = shown.stdout.partition("Example")[2].partition("╭")[0].splitlines()[1:]
+    assert all(re.match(r" {3}\S| *$", line) for line in examples), "an example is wrapped"
 
 
 def test_no_arguments_show_the_help(tmp_path: Path) -> None:

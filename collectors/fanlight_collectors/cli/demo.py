@@ -49,7 +49,9 @@ def demo(
             metavar="FOLDER", help=f"Keep the data here (default: ./{DEMO_FOLDER}).", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed gives other questions and answers.")] = 7,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Another seed gives other questions and answers.")
+    ] = 7,
     real: Annotated[
         bool,
         typer.Option(

@@ -41,7 +41,7 @@ def import_(
     Examples:
       fanlight import traces.jsonl.gz
       curl -s https://example.org/traces.json | fanlight import -
-      fanlight import exported/*.json --store clickhouse://default:secret@localhost
+      fanlight import exported/*.json --store clickhouse://localhost
     """
     if not any(map(_is_there, files)):
         raise CommandError(f"nothing imported: there is no {' and no '.join(map(str, files))}")

@@ -42,7 +42,9 @@ FileArgument = Annotated[
 
 
 def show(
-    model: Annotated[str, typer.Option("--model", help="Only cards of models whose name holds this.")] = "",
+    model: Annotated[
+        str, typer.Option("--model", metavar="TEXT", help="Only cards of models whose name holds this.")
+    ] = "",
     store: StoreOption = None,
 ) -> None:
     """Show the rate cards of a store: which GPUs serve a model, by whose method, with bounds.
@@ -58,7 +60,9 @@ def show(
 
 
 def export(
-    model: Annotated[str, typer.Option("--model", help="Only cards of models whose name holds this.")] = "",
+    model: Annotated[
+        str, typer.Option("--model", metavar="TEXT", help="Only cards of models whose name holds this.")
+    ] = "",
     store: StoreOption = None,
 ) -> None:
     """Print rate cards as CSV, in the form that `rates import` takes.
@@ -85,7 +89,7 @@ def import_cards(
     A card is used where a row of the table placements names its model, hardware and profile.
 
     Example:
-      fanlight rates import cards.csv --store clickhouse://default:secret@localhost
+      fanlight rates import cards.csv --store clickhouse://localhost
     """
     cards = read_cards(file)
     url = _write(store, cards, _seconds(valid_from))
@@ -99,7 +103,7 @@ def calibrate(
         typer.Option("--out", metavar="FILE", help="Write the rate cards to this CSV.", show_default=False),
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Random halves; each is another shuffle.")
+        int, typer.Option("--seeds", metavar="COUNT", min=1, help="Random halves; each is another shuffle.")
     ] = 20,
 ) -> None:
     """Fit rates to measured serving points, and tell how far off they are on points left out.
@@ -157,7 +161,10 @@ def add_model(
         str,
         typer.Argument(metavar="FILE|URL", help="A config.json of Hugging Face.", show_default=False),
     ],
-    name: Annotated[str, typer.Option("--name", help="What the model is to be called.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Option("--name", metavar="NAME", help="What the model is to be called.", show_default=False),
+    ],
     pattern: Annotated[
         str | None,
         typer.Option(
@@ -168,7 +175,10 @@ def add_model(
         ),
     ] = None,
     hardware: Annotated[
-        str, typer.Option("--hardware", help="The GPU that serves it, as in `fanlight rates show`.")
+        str,
+        typer.Option(
+            "--hardware", metavar="GPU", help="The GPU that serves it, as in `fanlight rates show`."
+        ),
     ] = REFERENCE_GPU,
     store: StoreOption = None,
 ) -> None:
@@ -178,7 +188,7 @@ def add_model(
 
     Examples:
       fanlight rates add-model ./config.json --name my-model-7b
-      fanlight rates add-model https://huggingface.co/ORG/MODEL/raw/main/config.json --name MODEL
+      fanlight rates add-model https://models.example/config.json --name my-model
     """
     if hardware not in catalogue.hardware():
         raise unusable(f"--hardware is none of {', '.join(catalogue.hardware())}: {hardware!r}")

@@ -50,7 +50,7 @@ def apply(
 
     Examples:
       fanlight schema apply --store clickhouse://default:secret@localhost
-      fanlight schema apply --backfill --store clickhouse://default:secret@localhost/otel
+      fanlight schema apply --backfill --store clickhouse://localhost/otel
       fanlight schema apply --keep otel_traces=30d --keep spans=400d
     """
     wanted = [_retention(text) for text in keep or []]
@@ -226,7 +226,7 @@ def print_sql(
 
     Examples:
       fanlight schema sql | less
-      fanlight schema sql --cluster prod | clickhouse-client --host shard-1 --multiquery
+      fanlight schema sql --cluster prod | clickhouse-client -h shard-1 -n
       fanlight schema sql --roles --database otel
     """
     if database != DEFAULT_DATABASE and not (roles or cluster):

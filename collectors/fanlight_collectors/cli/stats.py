@@ -86,7 +86,9 @@ def stats(
         str,
         typer.Option(metavar="NAME", help="GPU whose seconds the figures are in, for example GB200."),
     ] = REFERENCE.gpu,
-    output_format: Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")] = "table",
+    output_format: Annotated[
+        Format, typer.Option("--format", "-f", metavar="FORMAT", help="table, json or csv.")
+    ] = "table",
     show_sql: Annotated[
         bool, typer.Option("--show-sql", help="Print the SQL that gives these figures.")
     ] = False,

@@ -42,7 +42,7 @@ def trace(
     Examples:
       fanlight trace 4bf92f3577b34da6
       fanlight trace 4bf9 --all | less -R
-      fanlight sql "SELECT action_id, requests FROM actions ORDER BY requests DESC LIMIT 5"
+      fanlight sql "SELECT action_id FROM actions ORDER BY requests DESC LIMIT 5"
     """
     prefix = action.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{1,32}", prefix):
