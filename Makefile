@@ -8,6 +8,8 @@ OLDEST := .venv-oldest
 CAPTURE_TESTS := tests/tracer
 THREE_AT_ONCE := -q -n 3 --dist loadfile
 HELM := .cache/helm
+OTELCOL := .cache/otelcol/_build/fanlight-otelcol
+OCB_VERSION := v0.165.0
 HELM_VERSION := v3.22.0
 FRAMEWORKS := frameworks frameworks2
 AT_ONCE :=  # make's own flags for what can run side by side; .ci/run sets them
@@ -15,7 +17,7 @@ AT_ONCE :=  # make's own flags for what can run side by side; .ci/run sets them
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards helm situations lint format bench bench-load bench-scale constraints clean setup \
+.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards helm otelcol situations lint format bench bench-load bench-scale constraints clean setup \
   check-python
 
 help:  ## what can be made
@@ -56,6 +58,14 @@ dashboards: $(VENV)/.dev  ## deploy/grafana/dashboards from its Python, and a pi
 	cd deploy/grafana && ../../$(BIN)/python -W ignore -m fanlight_grafana
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt matplotlib
 	PYTHONPATH=tests/support $(BIN)/python tests/support/draw_dashboards.py
+
+otelcol: $(OTELCOL)  ## the OpenTelemetry Collector of deploy/otelcol (Go builds it, 5 to 10 minutes); its tests then run
+
+$(OTELCOL): deploy/otelcol/builder.yaml
+	@command -v go >/dev/null || { echo "The collector is built with Go, and there is no go here"; exit 1; }
+	GOBIN=$(CURDIR)/.cache/otelcol go install go.opentelemetry.io/collector/cmd/builder@$(OCB_VERSION)
+	cd .cache/otelcol && ./builder --config ../../deploy/otelcol/builder.yaml
+	@touch $@
 
 helm: $(VENV)/.dev $(HELM)  ## the Helm chart linted, rendered with each value file, checked; deploy/kubernetes written anew
 	$(BIN)/python -m pip install -q --disable-pip-version-check kubernetes-validate

@@ -74,29 +74,37 @@ def running_shards(libchdb: Path, cluster: str, count: int) -> Iterator[list[Ser
 
 
 @contextmanager
+def running_in(libchdb: Path, folder: Path, ports: list[int], config: str | None = None) -> Iterator[Server]:
+    """A server on these ports (HTTP, native) with what is in the folder; it may run there again later."""
+    http_port, tcp_port = ports
+    command = [
+        sys.executable,
+        __file__,
+        str(libchdb),
+        str(folder / "data"),
+        str(http_port),
+        str(tcp_port),
+    ]
+    if config is not None:
+        (folder / "config.xml").write_text(config)
+        command.append(str(folder / "config.xml"))
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        _wait_until_up(process, http_port, folder / "server.log")
+        yield Server(http_port, tcp_port, process.pid, folder)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
 def _running(libchdb: Path, ports: list[int], config: str | None = None) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="fanlight-clickhouse-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        http_port, tcp_port = ports
-        command = [
-            sys.executable,
-            __file__,
-            str(libchdb),
-            str(folder / "data"),
-            str(http_port),
-            str(tcp_port),
-        ]
-        if config is not None:
-            (folder / "config.xml").write_text(config)
-            command.append(str(folder / "config.xml"))
-        with (folder / "server.log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-        try:
-            _wait_until_up(process, http_port, folder / "server.log")
-            yield Server(http_port, tcp_port, process.pid, folder)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+    with (
+        tempfile.TemporaryDirectory(prefix="fanlight-clickhouse-", ignore_cleanup_errors=True) as name,
+        running_in(libchdb, Path(name), ports, config) as server,
+    ):
+        yield server
 
 
 def free_ports(count: int) -> list[int]:
