@@ -5,15 +5,12 @@ import re
 from fanlight_collectors.cli.spans import Node, build_tree, tree_lines
 
 
-def node(
-    span: int, parent: int, role: str = "call", name: str = "", *, error: str = "", owned: bool = True
-) -> Node:
+def node(span: int, parent: int, role: str = "call", name: str = "", *, error: str = "") -> Node:
     return Node(
         span_id=f"{span:016X}",
         parent_id=f"{parent:016X}",
         role=role,
         name=name or f"n{span}",
-        owned=owned,
         start_ns=span,
         duration_ns=1_000_000,
         error=error,
@@ -36,16 +33,6 @@ def test_children_stand_below_their_parent_in_order_of_their_start() -> None:
 
 def test_a_span_whose_parent_has_not_arrived_is_shown_at_the_top() -> None:
     assert drawn([node(1, 0, "action", "ask"), node(5, 99)]) == ["action ask", "n5"]
-
-
-def test_spans_of_another_action_in_the_same_trace_are_left_out() -> None:
-    nodes = [
-        node(1, 0, "action", "ask"),
-        node(2, 1, owned=False),
-        node(8, 77, owned=False),
-        node(9, 8, owned=False),
-    ]
-    assert drawn(nodes) == ["action ask", "└─ n2"]
 
 
 def test_thousands_of_spans_are_bounded_and_what_is_hidden_is_counted() -> None:

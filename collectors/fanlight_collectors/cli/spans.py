@@ -19,7 +19,6 @@ class Node:
     parent_id: str
     role: str  # action, agent, tool, call, request; other words are of plain spans
     name: str
-    owned: bool  # says itself that it is of this action
     start_ns: int
     duration_ns: int
     error: str = ""
@@ -56,16 +55,13 @@ class Line:
 
 
 def build_tree(nodes: Sequence[Node]) -> list[Node]:
-    """The roots, with every node below its parent; a node whose parent is not there is a root.
-
-    What stands below no span of the action is left out: it is of another action of the same trace.
-    """
+    """The roots, with every node below its parent; a node whose parent is not there is a root."""
     known = {node.span_id: node for node in nodes}
     roots: list[Node] = []
     for node in sorted(nodes, key=lambda node: node.start_ns):
         parent = known.get(node.parent_id)
         (roots if parent is None or parent is node else parent.children).append(node)
-    return [root for root in roots if root.owned]
+    return roots
 
 
 def tree_lines(roots: Sequence[Node], limit: int | None) -> Iterator[Line]:

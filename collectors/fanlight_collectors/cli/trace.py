@@ -15,9 +15,10 @@ from fanlight_collectors.cli.figures import bounded, count, counted, duration
 from fanlight_collectors.cli.output import busy, show_value, terminal
 from fanlight_collectors.cli.spans import Line, Node, build_tree, tree_lines
 from fanlight_collectors.cli.target import Reader, StoreOption, open_reader, read_rows
-from fanlight_collectors.cli.trace_sql import MAX_MATCHES, action_sql, matches_sql, path_sql, spans_sql
+from fanlight_collectors.cli.trace_sql import MAX_MATCHES, action_sql, matches_sql, members_sql, spans_sql
 
 DEFAULT_LINES = 100
+ID_DIGITS = 32
 NEWEST = (
     "the newest ids: "
     'fanlight sql "SELECT action_id, action_name, user_id FROM actions ORDER BY started_at DESC LIMIT 10"'
@@ -54,41 +55,52 @@ def trace(
     with closing(reader):
         with busy("reading"):
             uncounted = wait_until_counted(reader)
-        show_cascade(
-            terminal(), reader, find_action(reader, prefix, uncounted), None if everything else limit
-        )
+        action_id, others = find_action(reader, prefix, uncounted)
+        show_cascade(terminal(), reader, action_id, None if everything else limit)
+    if others:
+        also = ", ".join(f"{one['action_id']} {show_value(one['action_name'])}".strip() for one in others)
+        terminal().print(Text(f"a trace of this id has spans of other actions: {also}", style="dim"))
     if uncounted:
         terminal().print(Text(uncounted_line(uncounted), style="dim"))
 
 
-def find_action(reader: Reader, prefix: str, uncounted: int = 0) -> str:
-    """The one action that the prefix means; CommandError if there is none or more than one."""
+def find_action(reader: Reader, prefix: str, uncounted: int = 0) -> tuple[str, list[dict[str, object]]]:
+    """The one action that the prefix means, and others that have spans in the trace of just that id.
+
+    CommandError if there is none, or more than one of which none has the id as it stands.
+    """
     found = read_rows(reader, matches_sql(prefix)).objects()
     if not found and uncounted:
         raise CommandError(f"no action that begins with {prefix} is counted yet; {uncounted_line(uncounted)}")
     if not found:
         raise CommandError(f"no action or trace begins with {prefix}; {NEWEST}")
+    if exact := [one for one in found if one["action_id"] == prefix]:
+        return prefix, [one for one in found if one not in exact]
     if len(found) > 1:
         listed = "".join(
             f"\n  {one['action_id']}  {show_value(one['action_name'])}  {show_value(one['user_id'])}"
             for one in found[: MAX_MATCHES - 1]
         )
         more = "\n  ..." if len(found) == MAX_MATCHES else ""
-        raise CommandError(
-            f"{prefix} is not the beginning of one id only; give more digits of:{listed}{more}"
+        what = (
+            f"trace {prefix} has spans of several actions; name one of"
+            if len(prefix) == ID_DIGITS
+            else f"{prefix} is not the beginning of one id only; give more digits of"
         )
-    return str(found[0]["action_id"])
+        raise CommandError(f"{what}:{listed}{more}")
+    return str(found[0]["action_id"]), []
 
 
 def show_cascade(console: Console, reader: Reader, action_id: str, limit: int | None) -> None:
     """The action's figures in two lines, then the tree."""
     with busy("reading"):
         rows = read_rows(reader, action_sql(action_id)).objects()
-        nodes = [_node(row) for row in read_rows(reader, spans_sql(action_id)).objects()]
-        path = read_rows(reader, path_sql(action_id)).objects()
-    on_path = {row["span_id"] for row in path}
+        told = [_node(row) for row in read_rows(reader, spans_sql(action_id)).objects()]
+        members = {row["span_id"]: row for row in read_rows(reader, members_sql(action_id)).objects()}
+    path = [row for row in members.values() if row["is_critical"]]
+    nodes = [node for node in told if node.span_id in members]
     for node in nodes:
-        node.critical = node.span_id in on_path
+        node.critical = bool(members[node.span_id]["is_critical"])
     if rows:
         _show_action(console, rows[0])
         _show_path(console, rows[0], path)
@@ -160,7 +172,6 @@ def _node(row: dict[str, object]) -> Node:
         role=role,
         name=show_value(row["agent_name"] if role == "agent" else row["tool_name"] if role == "tool" else "")
         or show_value(row["name"]),
-        owned=bool(row["owned"]),
         start_ns=_int(row["start_ns"]) or 0,
         duration_ns=_int(row["duration_ns"]) or 0,
         error=error,

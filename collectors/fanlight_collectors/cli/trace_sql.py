@@ -37,11 +37,14 @@ def action_sql(action_id: str) -> str:
 
 
 def spans_sql(action_id: str) -> str:
-    """The spans of a cascade, each once, and those in its traces that do not say which action they are of."""
+    """The spans of a cascade, each once, and those in its traces that do not say which action they are of.
+
+    Ids are those of trace and span together: span ids are different within a trace only.
+    """
     action, nobody = _id(action_id), "toFixedString('', 16)"
     return (
-        "SELECT hex(s.span_id) AS span_id, hex(s.parent_id) AS parent_id,\n"
-        f"    s.action_id = {action} OR s.trace_id = {action} AS owned,\n"
+        "SELECT concat(hex(s.trace_id), hex(s.span_id)) AS span_id,\n"
+        "    concat(hex(s.trace_id), hex(s.parent_id)) AS parent_id,\n"
         "    s.role AS role, s.name AS name, s.agent_name AS agent_name, s.tool_name AS tool_name,\n"
         "    toUnixTimestamp64Nano(s.started_at) AS start_ns, s.duration_ns AS duration_ns,\n"
         "    s.is_error AS is_error, s.error_type AS error_type, s.http_status AS http_status,\n"
@@ -55,11 +58,11 @@ def spans_sql(action_id: str) -> str:
     )
 
 
-def path_sql(action_id: str) -> str:
-    """The spans on the critical path of a cascade, what each spends time on there, and how much."""
+def members_sql(action_id: str) -> str:
+    """Which spans are those of a cascade; of each on its critical path, on what it spends how much time."""
     spans = shape.spans_sql(f"SELECT {_id(action_id)}")
-    columns = "hex(span_id) AS span_id, spent_on, critical_ns"
-    return f"{spans}\nSELECT {columns} FROM cascade_spans WHERE is_critical"
+    span_id = "concat(hex(trace_id), hex(span_id)) AS span_id"
+    return f"{spans}\nSELECT {span_id}, is_critical, spent_on, critical_ns FROM cascade_spans"
 
 
 def _places(action_id: str) -> str:
