@@ -174,7 +174,10 @@ def _wait_for_figures(console: Console, reader: Reader) -> None:
     with console.status("waiting for the figures (a few seconds after the last span)"):
         while read_rows(reader, STANDING_MARKS).rows[0][0]:
             if time.monotonic() > deadline:
-                raise CommandError(f"the figures were not complete after {FIGURES_TIMEOUT_S:.0f} s")
+                raise CommandError(
+                    f"the figures were not complete after {FIGURES_TIMEOUT_S:.0f} s (a busy machine?); "
+                    "run `fanlight demo` again"
+                )
             time.sleep(POLL_S)
 
 
