@@ -51,7 +51,7 @@ def test_a_store_that_only_a_collector_filled_says_what_makes_the_tables(
 ) -> None:
     store = ("--store", str(filled))
     fix = f"no fanlight tables yet; run: fanlight schema apply --store chdb://{filled} (--backfill"
-    for command, exit_code in ((("schema", "status"), 1), (("stats",), 2), (("trace", "4bf9"), 2)):
+    for command, exit_code in ((("schema", "status"), 1), (("stats",), 2)):
         shown = run_cli(*command, *store, folder=tmp_path)
         assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (exit_code, "", 1), command
         assert fix in shown.stderr
@@ -66,12 +66,10 @@ def test_tables_of_another_build_say_how_to_go_on(tmp_path: Path) -> None:
         "ALTER TABLE schema_migrations UPDATE checksum = 'x' WHERE version = 46 SETTINGS mutations_sync = 1"
     )
     made_store.make(folder, commands=[edited])
-    for command in ("apply", "status"):
-        shown = run_cli("schema", command, "--store", str(folder), folder=tmp_path)
-        assert shown.returncode == 1
-        said = shown.stderr.replace("\n", " ")
-        for step in ("go back to that one", "rollback-plan", "schema apply --backfill"):
-            assert step in said, command
+    shown = run_cli("schema", "status", "--store", str(folder), folder=tmp_path)
+    assert shown.returncode == 1
+    for step in ("go back to that one", "rollback-plan", "schema apply --backfill"):
+        assert step in shown.stderr
 
 
 def test_what_was_changed_by_hand_is_named_with_its_fix(filled: Path, tmp_path: Path) -> None:

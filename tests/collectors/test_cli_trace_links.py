@@ -1,16 +1,34 @@
 """`fanlight trace` where traces and actions are not one to one: whole trees by hand."""
 
+import io
 import re
-from pathlib import Path
 from typing import Any
 
-import made_store
+from rich.console import Console
+
 import otlp_json
-from fanlight_cli import run_cli
+from fanlight_collectors.cli.trace import find_action, show_cascade
+from fanlight_schema import refresh
+from fanlight_schema.store import Store
 
 START_NS = 1_795_400_000 * 10**9
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
 OUTER, INNER, WORKER, NEXT, OTHER, MANY = 0xA, 0xAA, 0xB, 0xC, 0xD, 0xE
+
+
+class StoreReader:
+    """A store as commands read it."""
+
+    shown = "a store"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def query_bytes(self, sql: str, output_format: str) -> bytes:
+        return self._store.query_bytes(sql, output_format)
+
+    def close(self) -> None:
+        self._store.close()
 
 
 def span(trace: int, number: int, parent: int, name: str, link: int = 0, **attributes: str) -> dict[str, Any]:
@@ -40,7 +58,7 @@ def action(action_id: int) -> dict[str, str]:
     }
 
 
-def test_the_tree_holds_the_spans_that_are_counted_whatever_trace_they_are_of(tmp_path: Path) -> None:
+def test_the_tree_holds_the_spans_that_are_counted_whatever_trace_they_are_of(embedded_store: Store) -> None:
     rows = [
         span(OUTER, 1, 0, "GET /"),  # names no action, and so is of the one that its trace names first
         span(OUTER, 2, 1, "inner", **action(INNER)),
@@ -53,21 +71,21 @@ def test_the_tree_holds_the_spans_that_are_counted_whatever_trace_they_are_of(tm
         span(OTHER, 2, 1, "begun inside", **action(MANY)),
         chat(OTHER, 3, 2, "chat inside"),
     ]
-    folder = tmp_path / "data"
-    made_store.make(folder, rows=rows)
+    embedded_store.insert("otel_traces", otlp_json.columns(rows))
+    refresh.settle(embedded_store, timeout_s=60)
+    reader = StoreReader(embedded_store)
 
-    def tree(action_id: int) -> list[str]:
-        shown = run_cli("trace", f"{action_id:032x}", "--store", str(folder), folder=tmp_path)
-        lines = shown.stdout.partition("critical path")[2].splitlines()[2:]
-        return [re.split(r"(?<=[\w/])  ", line)[0] for line in lines]
+    def tree(prefix: str) -> list[str]:
+        action_id, others = find_action(reader, prefix)
+        shown = io.StringIO()
+        show_cascade(Console(file=shown, width=80), reader, action_id, None)
+        lines = shown.getvalue().partition("critical path")[2].splitlines()[2:]
+        also = [f"also {one['action_name']}" for one in others]
+        return [re.split(r"(?<=[\w/])  ", line)[0] for line in lines] + also
 
-    def also(action_id: int, name: str) -> str:
-        return f"a trace of this id has spans of other actions: {action_id:032x} {name}"
-
-    assert tree(INNER) == ["GET /", "└─ action inner", "   └─ chat inner"]
-    assert tree(OTHER) == ["worker", "└─ chat worker", "action asked", also(MANY, f"{MANY:x}")]
-    assert tree(MANY) == ["action begun inside", "└─ chat inside"]
+    assert tree(f"{INNER:032x}") == ["GET /", "└─ action inner", "   └─ chat inner"]
+    assert tree(f"{OUTER:032x}") == tree(f"{INNER:032x}")  # its trace has no other action
+    assert tree(f"{OTHER:032x}") == ["worker", "└─ chat worker", "action asked", f"also {MANY:x}"]
+    assert tree(f"{MANY:032x}") == ["action begun inside", "└─ chat inside"]
     # What links to a trace that is of another action itself is an action of its own, with that trace's id.
-    assert tree(WORKER) == ["next worker", "└─ chat next", also(OTHER, f"{OTHER:x}")]
-    part = run_cli("trace", f"{OUTER:032x}", "--store", str(folder), folder=tmp_path)
-    assert part.stdout.startswith(f"{INNER:x}")
+    assert tree(f"{WORKER:032x}") == ["next worker", "└─ chat next", f"also {OTHER:x}"]
