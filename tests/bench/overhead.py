@@ -61,8 +61,12 @@ def provider(python: str) -> Iterator[str]:
 
 
 def environment() -> dict[str, str]:
-    """This checkout's fanlight, whatever Python runs it; nothing that steers a tracer."""
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "FANLIGHT_"))}
+    """This checkout's fanlight, whatever Python runs it; nothing that steers a tracer.
+
+    Bytecode is kept, as an installer does: without it start-up would be the compiler's time, of ours alone.
+    """
+    steering = ("OTEL_", "FANLIGHT_", "PYTHONDONTWRITEBYTECODE")
+    own = {key: value for key, value in os.environ.items() if not key.startswith(steering)}
     paths = os.pathsep.join(str(CHECKOUT / part) for part in ("tracer", "schema"))
     return {**own, "PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
 
