@@ -16,7 +16,6 @@ from typing import Protocol
 
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context, create_key, set_value
-from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import AttributeValue
 
 from fanlight._context import get_current
@@ -161,14 +160,6 @@ def current_cascade() -> Cascade | None:
 
 def with_cascade(cascade: Cascade, context: Context | None = None) -> Context:
     return set_value(_KEY, cascade, context)
-
-
-def with_span(span: trace.Span, cascade: Cascade, context: Context) -> Context:
-    """A context in which a span and a place are the current ones."""
-    values: dict[str, object] = context.copy()
-    values[_SPAN_KEY] = span
-    values[_KEY] = cascade
-    return Context(values)
 
 
 def without_cascade(context: Context) -> Context:

@@ -161,9 +161,10 @@ class ExportSink:
         with self._lock:
             self.counts.ended += 1
             spool = self._spool
+            kept = False
             # Spans of the app's own tracers may hold prompts, which never lie on a disk.
-            may_lie = spool is not None and not self._closed and type(data) is not ScopedSpan
-            kept = may_lie and spool is not None and spool.add(data, 0 if span is None else span.span_id)
+            if spool is not None and not self._closed and type(data) is not ScopedSpan:
+                kept = spool.add(data, 0 if span is None else span.span_id)
             if self._closed or self._bytes + size > self._limit:
                 if kept and spool is not None:
                     spool.left += 1

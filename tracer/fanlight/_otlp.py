@@ -42,6 +42,7 @@ _DOUBLE = struct.Struct("<BBBd").pack
 _TIMES = struct.Struct("<BQBQ").pack
 _FLAGS = struct.Struct("<HI").pack
 _UNSET = StatusCode.UNSET
+_FAILED = b"\x7a\x02\x18\x02"  # field 15 of a span: a status of STATUS_CODE_ERROR
 _UNIQUE = frozenset((names.RESPONSE_ID,))  # another value on each span: not worth a place in the cache
 _keys: dict[str, bytes] = {}
 _pairs: dict[tuple[str, str], bytes] = {}
@@ -236,10 +237,26 @@ _HOPS = tuple(map(_encode_hop, range(MAX_CACHED_HOP)))
 def encode_own_span(span: LiveSpan) -> bytes:
     """A span of ours that has ended, as field 2 of ScopeSpans; with another encoding for the disk where there
     may be content in it: what was said, an error's message, and whatever others have put there."""
+    own, place, alike = span.own.copy(), span.cascade, span.alike  # another thread may be setting one
+    bare = not (span.events or span.status_message or span.foreign or span.renamed)
+    bare = bare and CONTENT.isdisjoint(own)
+    if bare and alike is not None and place is not None and not span.mixed and span.status is _UNSET:
+        template = span.template  # as `encode_span`, in one step: this is how nearly every call ends
+        body = b"".join(
+            (
+                span.identity or _identity_of(span),
+                template.head,
+                _TIMES(0x39, span.start_time_ns, 0x41, span.end_time_ns or 0),
+                template.encoded,
+                encode_place(place),
+                alike.encoded,
+                encode_attributes(SAID, own),
+            )
+        )
+        size = len(body)
+        return b"\x12" + (_VARINTS[size] if size < _SMALL else _varint(size)) + body
     encoded = encode_span(span)
-    if not (span.events or span.status_message or span.foreign or span.renamed) and CONTENT.isdisjoint(
-        span.own
-    ):
+    if bare:
         return encoded
     with_content = SpanWithContent(encoded)
     said = encode_said(span, without_content(span, span.own))
@@ -265,50 +282,59 @@ def encode_span(span: LiveSpan) -> bytes:
 
 def encode_said(span: LiveSpan, own: Mapping[str, object]) -> bytes:
     """All attributes of a span as fields of it, of which these are its own."""
-    place = span.cascade
+    place, alike = span.cascade, span.alike
     if place is not None and not span.mixed:
-        return span.template.encoded + encode_place(place) + encode_attributes(SAID, own)
+        said = span.template.encoded + encode_place(place) + encode_attributes(SAID, own)
+        return said if alike is None else alike.encoded + said
     above = {} if place is None else place.attributes()
-    return encode_attributes(SAID, {**span.template.attributes, **own, **above})
+    shared = {} if alike is None else alike.attributes
+    return encode_attributes(SAID, {**span.template.attributes, **shared, **own, **above})
 
 
 def encode_open_span(span: LiveSpan, said: bytes) -> bytes:
     """A span that has no end: it ends where it starts, with an error. `said` are its attributes."""
-    return _own_span(span, span.start_time_ns, said, b"\x7a\x02\x18\x02", on_disk=True)
+    return _own_span(span, span.start_time_ns, said, _FAILED, on_disk=True)
 
 
 def _own_span(span: LiveSpan, end_time_ns: int, said: bytes, below: bytes, *, on_disk: bool = False) -> bytes:
     template = span.template
     ours = span.name == template.name or (on_disk and span.renamed)
-    return _span(
+    body = b"".join(
+        (
+            span.identity or _identity_of(span),
+            template.head if ours else encode_name(span.name) + encode_kind(span.kind),
+            _TIMES(0x39, span.start_time_ns, 0x41, end_time_ns),
+            said,
+            below,
+        )
+    )
+    size = len(body)
+    return b"\x12" + (_VARINTS[size] if size < _SMALL else _varint(size)) + body
+
+
+def _identity_of(span: LiveSpan) -> bytes:
+    """The same where a span is announced and where it ends, so it is kept."""
+    span.identity = _identity(
         span.trace_id,
         span.span_id,
         span.trace_flags,
         span.trace_state,
         span.parent_id,
         span.parent_is_remote,
-        template.head if ours else encode_name(span.name) + encode_kind(span.kind),
-        _TIMES(0x39, span.start_time_ns, 0x41, end_time_ns),
-        said,
-        below,
     )
+    return span.identity
 
 
-def _span(
+def _identity(
     trace_id: int,
     span_id: int,
     trace_flags: int,
     trace_state: TraceState | None,
     parent_id: int,
     parent_is_remote: bool,
-    head: bytes,
-    times: bytes,
-    said: bytes,
-    below: bytes,
 ) -> bytes:
-    # Bit 8: we know whether the parent is remote, which is bit 9.
-    flags = _FLAGS(0x0185, trace_flags | (0x300 if parent_is_remote else 0x100))
-    body = b"".join(
+    """Who a span is, and below whom: what readers of the spool look for at its beginning."""
+    return b"".join(
         (
             b"\x0a\x10",
             trace_id.to_bytes(16, "big"),
@@ -316,15 +342,10 @@ def _span(
             span_id.to_bytes(8, "big"),
             _field(b"\x1a", _utf8(trace_state.to_header())) if trace_state else b"",
             b'"\x08' + parent_id.to_bytes(8, "big") if parent_id else b"",
-            head,
-            times,
-            said,
-            below,
-            flags,
+            # Bit 8: we know whether the parent is remote, which is bit 9.
+            _FLAGS(0x0185, trace_flags | (0x300 if parent_is_remote else 0x100)),
         )
     )
-    size = len(body)
-    return b"\x12" + (_VARINTS[size] if size < _SMALL else _varint(size)) + body
 
 
 def _below(span: LiveSpan | AppSpan) -> bytes:
@@ -343,18 +364,23 @@ def _status(span: LiveSpan | AppSpan, message: str | None) -> bytes:
 def encode_app_span(span: AppSpan) -> bytes:
     """An ended span of the app as field 2 of ScopeSpans."""
     context, parent = span.span_context, span.parent
-    return _span(
+    identity = _identity(
         context.trace_id,
         context.span_id,
         context.trace_flags,
         context.trace_state,
         0 if parent is None else parent.span_id,
         parent is not None and parent.is_remote,
+    )
+    body = (
+        identity,
         encode_name(span.name) + encode_kind(span.kind),
         _TIMES(0x39, span.start_time_ns, 0x41, max(span.end_time_ns or 0, 0)),
         encode_attributes(SAID, span.attributes),
-        b"".join(_field(b"\x6a", link) for link in map(_link, span.links)) + _below(span),
+        *(_field(b"\x6a", link) for link in map(_link, span.links)),
+        _below(span),
     )
+    return _field(b"\x12", b"".join(body))
 
 
 def _event(event: tuple[str, Mapping[str, object] | None, int]) -> bytes:

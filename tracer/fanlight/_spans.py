@@ -15,7 +15,7 @@ below see the twin's trace flags.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from opentelemetry import trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, create_key, set_value
@@ -30,14 +30,14 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from fanlight._cascade import Cascade, cascade_in, current_cascade, here, inferred_action, with_span
+from fanlight._cascade import _KEY, Cascade, cascade_in, current_cascade, here, inferred_action
 from fanlight._context import get_current
 from fanlight._finalisers import catch_up, in_collector, put_off, put_off_endings
-from fanlight._guard import guard
+from fanlight._guard import guard, swallow
 from fanlight._provider import app_tracer
 from fanlight._runtime import runtime
 from fanlight._secrets import without_secrets
-from fanlight._template import Template, template_of
+from fanlight._template import Said, Template, template_of
 from fanlight._twin import Twin, end_twin, exported_by_app, start_twin
 from fanlight_schema import attributes as names
 from fanlight_schema.attributes import SpanRole
@@ -51,7 +51,6 @@ MAX_MESSAGE_CHARS = 512  # of an exception's message, where it is kept at all
 MAX_EVENTS = 128  # OTEL_SPAN_EVENT_COUNT_LIMIT's default
 
 _SEEN_ALL_THE_SAME = create_key("fanlight.seen_all_the_same")
-_starting = guard("spans.start")
 _ending = guard("spans.end")
 _writing = guard("spans.message")
 
@@ -71,11 +70,30 @@ def seen_all_the_same() -> Context:
 class LiveSpan(trace.Span):
     """A span of ours between start and end. Setting things after the end does nothing.
 
-    What it says is its template's attributes, its own, and those of its place (its action).
+    What it says is its template's attributes, those that it ended with alike, its own, and those of its place
+    (its action).
     """
 
+    # What most spans never change costs them nothing as an attribute of the class.
     foreign: Set[str] = frozenset()  # of its own, what others set: nobody knows what is in there
     renamed = False  # by others
+    end_time_ns: int | None = None
+    alike: Said | None = None
+    status = _UNSET
+    status_message: str | None = None
+    trace_id = 0
+    span_id = 0
+    parent_id = 0
+    parent_is_remote = False
+    identity = b""  # the encoder's: ids and flags, once they are there
+    trace_flags: TraceFlags = SAMPLED
+    trace_state: TraceState | None = None
+    cascade: Cascade | None = None
+    twin: Twin | None = None
+    ended = False
+    announced = False  # in the spool, as a span that may never end
+    inert = True
+    events: Sequence[tuple[str, Mapping[str, AttributeValue] | None, int]] = ()
 
     def __init__(
         self,
@@ -87,23 +105,10 @@ class LiveSpan(trace.Span):
         self.template = template
         self.name = template.name
         self.start_time_ns = start_time_ns
-        self.end_time_ns: int | None = None
         self.own: dict[str, AttributeValue] = dict(own) if own else {}
         self.mixed = bool(own)  # `own` may say what the template or the place says, too
-        self.status = _UNSET
-        self.status_message: str | None = None
-        self.trace_id = self.span_id = self.parent_id = 0
-        self.parent_is_remote = False
-        self.trace_flags: TraceFlags = SAMPLED
-        self.trace_state: TraceState | None = None
-        self.cascade: Cascade | None = None
         self.parent_context = parent_context
-        self.twin: Twin | None = None
-        self.ended = False
-        self.announced = False  # in the spool, as a span that may never end
         self._may_end = [True]  # popped by the one call that ends the span: atomic, unlike a flag
-        self.inert = True
-        self.events: list[tuple[str, Mapping[str, AttributeValue] | None, int]] = []
         self.generation = runtime.fork_generation
 
     @property
@@ -118,7 +123,8 @@ class LiveSpan(trace.Span):
     def attributes(self) -> dict[str, AttributeValue]:
         """All that it says, as it is now."""
         above = {} if self.cascade is None else self.cascade.attributes()
-        return {**self.template.attributes, **self.own, **above}
+        alike = {} if self.alike is None else self.alike.attributes
+        return {**self.template.attributes, **alike, **self.own, **above}
 
     @property
     def span_context(self) -> SpanContext:
@@ -133,7 +139,7 @@ class LiveSpan(trace.Span):
         place = self.cascade
         below = place.below_step(self.name) if self.template.role in STEP_ROLES else place
         # Not kept: a span that held a context that holds the span would outlive its last user.
-        return with_span(self, below, self.parent_context)
+        return Context({**self.parent_context, _SPAN_KEY: self, _KEY: below})
 
     def set(self, key: str, value: AttributeValue) -> None:
         if not self.ended:
@@ -145,10 +151,11 @@ class LiveSpan(trace.Span):
             self.mixed = True
             self.own.update(attributes)
 
-    def add(self, attributes: Mapping[str, AttributeValue]) -> None:
-        """Set attributes that neither its template nor its place has."""
+    def add(self, attributes: Mapping[str, AttributeValue], alike: Said | None = None) -> None:
+        """Set attributes that neither its template nor its place has, those in `alike` beside its own."""
         if not self.ended:
             self.own.update(attributes)
+            self.alike = alike
 
     def error(self, error_type: str, message: str | None = None) -> None:
         """Mark the span as failed; `error_type` is a class name or short code, `message` has no content."""
@@ -183,19 +190,22 @@ class LiveSpan(trace.Span):
         """Say more of a span that has ended: it is delivered again, and the store takes the fuller state."""
         if self.inert or not self.ended:
             return
+        self.mixed = True
         self.own.update(attributes)
         with _ending:
             if runtime.sink is not None:
                 runtime.sink.accept(self)
 
     def _deliver(self) -> None:
-        with _ending:
+        try:
             sink = runtime.sink
             if sink is not None:
                 if self.twin is None or not exported_by_app(self):
                     sink.accept(self)
                 elif self.announced:
                     sink.forget(self)
+        except Exception as error:  # noqa: BLE001  (a guard without its two calls)
+            swallow("spans.end", error)
         if self.twin is not None:
             end_twin(self, self.twin)
 
@@ -224,7 +234,8 @@ class LiveSpan(trace.Span):
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         if not self.ended and len(self.events) < MAX_EVENTS:
-            self.events.append((name, attributes, time.time_ns() if timestamp is None else timestamp))
+            at_ns = time.time_ns() if timestamp is None else timestamp
+            vars(self).setdefault("events", []).append((name, attributes, at_ns))
 
     def update_name(self, name: str) -> None:
         if not self.ended:
@@ -290,9 +301,11 @@ def start_as(
     context = here() if parent is None else parent
     span = LiveSpan(template, attributes, start_time_ns, context)
     if runtime.on:
-        with _starting:
+        try:
             _start(span, context, cascade)
             span.inert = False
+        except Exception as error:  # noqa: BLE001  (a guard without its two calls)
+            swallow("spans.start", error)
     return span
 
 
@@ -326,14 +339,21 @@ def inert_span() -> LiveSpan:
 
 def _start(span: LiveSpan, context: Context, cascade: Cascade | None) -> None:
     if cascade is None:
-        cascade = cascade_in(context)
+        found = context.get(_KEY)
+        cascade = found if type(found) is Cascade and found.entry is None else cascade_in(context)
         if cascade is not None and cascade.entry is not None:
             context = span.parent_context = cascade.entry.above(context)
     above = context.get(_SPAN_KEY)
-    if above is not None:
+    if type(above) is LiveSpan:
+        span.trace_id, span.parent_id = above.trace_id, above.span_id
+        span.trace_flags, span.trace_state = above.trace_flags, above.trace_state
+    elif above is not None:
         _take_parent(span, above)
     if (runtime.tracer is None and app_tracer() is None) or not start_twin(span, context):
-        _take_ids(span, cascade)
+        if span.trace_id:
+            span.span_id = runtime.ids.getrandbits(64) or 1
+        else:
+            _take_ids(span, cascade)
     if cascade is None:
         cascade = Cascade(inferred_action(trace.format_trace_id(span.trace_id)))
     elif not cascade.action.id:  # it starts the trace, and takes its id

@@ -65,8 +65,9 @@ class Spool:
 
     def add(self, span: bytes, span_id: int) -> bool:
         """Hold an ended span; False if there is no place."""
-        if span_id in self._open:
-            self._forget(span_id)
+        announced = self._open.pop(span_id, None)
+        if announced is not None:
+            self._open_bytes -= len(announced)
         return self._write(frame(_SPAN, span) if type(span) is bytes else _framed(span))
 
     def tidy(self, queued: Collection[bytes], queued_bytes: int) -> bool:

@@ -18,6 +18,16 @@ from fanlight_schema.attributes import SpanRole
 KEPT_TEMPLATES = 512  # about 1 KB each; names are few, and one that is made up for a call is soon let go
 
 
+class Said:
+    """Attributes that many spans end with alike. Shared by spans, so never changed."""
+
+    __slots__ = ("attributes", "encoded")
+
+    def __init__(self, attributes: Mapping[str, AttributeValue]) -> None:
+        self.attributes = attributes
+        self.encoded = encode_attributes(SAID, attributes)  # as fields of a span
+
+
 class Template:
     """A span's name, role, kind and first attributes. Shared by spans, so never changed."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fanlight.capture.values import decode_object, member, text
+from fanlight.capture.values import MAX_TEXT_CHARS, decode_object, member, text
 from fanlight.capture.wire_format import Endpoint
 
 MAX_BODY_BYTES = 16 * 2**20  # a larger request body is not decoded; what it asked for stays unknown
@@ -35,12 +35,16 @@ def read_request(endpoint: Endpoint, path: str, body: Mapping[str, object] | Non
     if streams is None:
         said = body.get(fields.stream)
         streams = said is True or (said is None and fields.streams_by_default)
+    model = body.get(fields.model[0]) if fields.model else None
+    if type(model) is not str or not 0 < len(model) <= MAX_TEXT_CHARS:
+        model = _first_text(body, fields.model) or endpoint.model_in(path)
+    counted = not fields.counted.isdisjoint(body)
     return Asked(
-        _first_text(body, fields.model) or endpoint.model_in(path),
+        model,
         streams,
-        _first_count(body, fields.choices),
+        _first_count(body, fields.choices) if counted else None,
         _inputs(member(body, endpoint.inputs)) if endpoint.inputs else None,
-        _first_count(body, fields.max_tokens),
+        _first_count(body, fields.max_tokens) if counted else None,
     )
 
 
@@ -77,6 +81,8 @@ def text_bytes(content: bytes) -> int:
     """How many bytes of a JSON body are no file that was put into it; names and punctuation count as text,
     since a model's prompt has some of both too."""
     size = len(content)
+    if not (b";base64," in content or b'"data"' in content or b'"bytes' in content or b'"images"' in content):
+        return size  # none of what `_FILES` looks for
     for start, stop in _FILES:
         at = content.find(start)
         while at >= 0:

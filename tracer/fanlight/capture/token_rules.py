@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from fanlight.capture.answer import Usage
 from fanlight.capture.values import MAX_COUNT
 
 Names = tuple[str, ...]  # of one count; the first that is there is taken
+MAX_KEYS = 64  # ours; what has more is no object of counts, and not worth a place in a cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +37,7 @@ class TokenRule:
         """The tokens that `counts` reports; None if it reports none."""
         usage: list[int | None] = [None, None, None, None, None]
         reported = False
-        for place, names in _terms(self):
+        for place, names in _terms_in(self, tuple(counts)) if len(counts) <= MAX_KEYS else _terms(self):
             for holder, key in names:
                 held = counts.get(holder) if holder else counts
                 found = held.get(key) if isinstance(held, dict) else None
@@ -45,11 +46,24 @@ class TokenRule:
                     before = usage[place]
                     usage[place] = found if before is None else before + found
                     break
-        return Usage(*usage) if reported else None
+        return tuple.__new__(Usage, usage) if reported else None  # as `Usage(*usage)`, a call less
+
+
+_Terms = tuple[tuple[int, tuple[tuple[str, str], ...]], ...]
+
+
+@lru_cache(maxsize=256)
+def _terms_in(rule: TokenRule, keys: tuple[str, ...]) -> _Terms:
+    """The same, less what an object with just these keys does not have: most names are other servers'."""
+    found = (
+        (place, tuple((holder, key) for holder, key in names if (holder or key) in keys))
+        for place, names in _terms(rule)
+    )
+    return tuple((place, names) for place, names in found if names)
 
 
 @cache
-def _terms(rule: TokenRule) -> tuple[tuple[int, tuple[tuple[str, str], ...]], ...]:
+def _terms(rule: TokenRule) -> _Terms:
     """What is added up, as (place in a `Usage`, names); each name as (its holder or "", its key)."""
     kinds = (rule.input, rule.output, (rule.cache_read,), (rule.cache_write,), (rule.reasoning,))
     return tuple(

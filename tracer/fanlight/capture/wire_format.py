@@ -30,6 +30,12 @@ class Fields:
     streams_by_default: bool = False
     choices: tuple[str, ...] = ("n",)
     max_tokens: tuple[str, ...] = ("max_tokens",)
+    counted: frozenset[str] = field(init=False)  # members of a body that are, or hold, one of these numbers
+
+    def __post_init__(self) -> None:
+        names = (*self.choices, *self.max_tokens)
+        held_in = (name.partition(".")[0] for name in names)
+        object.__setattr__(self, "counted", frozenset((*names, *held_in)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fanlight._announce import PROCESS_DIED, announce, announce_told, as_died
@@ -30,11 +31,15 @@ def announce_call(call: Call, sent: bytes | None) -> None:
     if sink is None or not sink.spools or span.ended or span.inert:
         return
     requests = call.requests
-    estimate = _estimate(sent) if sent is not None and len(sent) <= MAX_COUNTED_BYTES else {}
+    tokens = None
+    if sent is not None and len(sent) <= MAX_COUNTED_BYTES:
+        tokens = round(text_bytes(sent) / TEXT_BYTES_PER_TOKEN)  # of a request that nobody answers
     if len(requests) == 1 and not span.own and span.cascade is not None:
-        said = span.template.encoded + encode_place(span.cascade) + _UNDER_WAY
-        announce_told(sink, span, encode_open_span(span, said + encode_attributes(SAID, estimate)))
+        under_way = _UNDER_WAY if tokens is None else _under_way(tokens)
+        said = span.template.encoded + encode_place(span.cascade) + under_way
+        announce_told(sink, span, encode_open_span(span, said))
         return
+    estimate = {} if tokens is None else _estimate(tokens)
     below = b""
     if len(requests) > 1:
         below = b"".join(_told(call, request, number, estimate) for number, request in enumerate(requests))
@@ -59,7 +64,10 @@ def _told(call: Call, request: Request, resend_count: int, estimate: Attributes)
     return encode_span(span)
 
 
-def _estimate(sent: bytes) -> Attributes:
-    """The input tokens of a request that nobody answers."""
-    tokens = round(text_bytes(sent) / TEXT_BYTES_PER_TOKEN)
+def _estimate(tokens: int) -> Attributes:
     return {names.INPUT_TOKENS: tokens, names.USAGE_SOURCE: "estimated"}
+
+
+@lru_cache(maxsize=MAX_COUNTED_BYTES)  # as many as there can be, and more
+def _under_way(tokens: int) -> bytes:
+    return _UNDER_WAY + encode_attributes(SAID, _estimate(tokens))

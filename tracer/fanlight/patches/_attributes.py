@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
-from fanlight._template import KEPT_TEMPLATES, Template
+from fanlight._template import KEPT_TEMPLATES, Said, Template
 from fanlight.capture.answer import Answer, ServerTimings, Usage
 from fanlight.capture.providers import provider_of
 from fanlight.capture.request import Asked
@@ -44,6 +44,60 @@ def spokesman_of(requests: Sequence[Request]) -> Request:
     if len(requests) == 1:
         return requests[0]
     return max(reversed(requests), key=lambda request: _SPEAKS[request.outcome])
+
+
+def ended_with(request: Request) -> tuple[Attributes, Said | None]:
+    """What is known of a call when its only request has ended: its own, and what other calls end with, too.
+
+    The same as `call_attributes`, for less: of an answer with usage little is new.
+    """
+    reader = request.reader
+    answer = None if reader is None else reader.answer
+    usage = None if answer is None else answer.usage
+    if (
+        reader is None
+        or answer is None
+        or usage is None
+        or usage.output_tokens is None
+        or request.content is not None
+        or answer.error_type is not None
+        or request.status is None
+    ):
+        return call_attributes([request]), None
+    attributes: Attributes = {}
+    if answer.id is not None:
+        attributes[names.RESPONSE_ID] = answer.id
+    for name, count in zip(_COUNTS, usage, strict=True):
+        if count is not None:
+            attributes[name] = count
+    if answer.timings is not None:
+        _put_timings(attributes, answer.timings)
+    if reader.streamed and request.streamed:
+        _put_stream(attributes, request, reader.content_events)
+    whole = request.end == "completed" and request.status < 400
+    return attributes, _said_alike(
+        "answered" if whole else request.outcome,
+        request.status,
+        answer.model,
+        tuple(answer.finish_reasons.values()),
+    )
+
+
+@lru_cache(maxsize=KEPT_TEMPLATES)
+def _said_alike(
+    outcome: RequestOutcome, status: int, model: str | None, finish_reasons: tuple[str, ...]
+) -> Said:
+    attributes: Attributes = {
+        names.REQUESTS: 1,
+        names.REQUEST_OUTCOME: outcome,
+        names.HTTP_STATUS_CODE: status,
+        names.USAGE_SOURCE: "reported",
+    }
+    if model is not None:
+        attributes[names.RESPONSE_MODEL] = model
+    if finish_reasons:
+        attributes[names.RESPONSE_FINISH_REASONS] = finish_reasons
+    return Said(attributes)
 
 
 def call_attributes(requests: Sequence[Request]) -> Attributes:
@@ -136,6 +190,13 @@ def _put_stream(attributes: Attributes, request: Request, chunks: int) -> None:
         attributes[names.TIME_TO_FIRST_CHUNK_S] = (request.first_content_ns - request.started_ns) / 1e9
 
 
+_COUNTS = (  # in the order of a `Usage`
+    names.INPUT_TOKENS,
+    names.OUTPUT_TOKENS,
+    names.CACHE_READ_TOKENS,
+    names.CACHE_WRITE_TOKENS,
+    names.REASONING_TOKENS,
+)
 _TIMINGS = (
     (names.SERVER_QUEUE_S, "queue_s"),
     (names.SERVER_LOAD_S, "load_s"),
@@ -156,13 +217,6 @@ def _put_timings(attributes: Attributes, timings: ServerTimings) -> None:
 
 def _put_usage(attributes: Attributes, usage: Usage, source: UsageSource) -> None:
     attributes[names.USAGE_SOURCE] = source
-    if usage.input_tokens is not None:
-        attributes[names.INPUT_TOKENS] = usage.input_tokens
-    if usage.output_tokens is not None:
-        attributes[names.OUTPUT_TOKENS] = usage.output_tokens
-    if usage.cache_read_tokens is not None:
-        attributes[names.CACHE_READ_TOKENS] = usage.cache_read_tokens
-    if usage.cache_write_tokens is not None:
-        attributes[names.CACHE_WRITE_TOKENS] = usage.cache_write_tokens
-    if usage.reasoning_tokens is not None:
-        attributes[names.REASONING_TOKENS] = usage.reasoning_tokens
+    for name, count in zip(_COUNTS, usage, strict=True):
+        if count is not None:
+            attributes[name] = count

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind
 
 from fanlight._announce import forget
 from fanlight._finalisers import in_collector, put_off
-from fanlight._guard import guarded
+from fanlight._guard import guarded, swallow
 from fanlight._runtime import runtime
 from fanlight._spans import error_type_of, start_as, start_span
 from fanlight.capture.answer import Usage
@@ -26,7 +26,13 @@ from fanlight.capture.outcome import End, completed_usage, end_of_error, outcome
 from fanlight.capture.request import Asked, text_bytes
 from fanlight.capture.wire_format import Endpoint, Header, no_header
 from fanlight.patches._announce_call import announce_call
-from fanlight.patches._attributes import call_attributes, call_template, request_attributes, spokesman_of
+from fanlight.patches._attributes import (
+    call_attributes,
+    call_template,
+    ended_with,
+    request_attributes,
+    spokesman_of,
+)
 from fanlight.patches._background import AWAITED, expect
 from fanlight.patches._content import keeps, put_content
 from fanlight_schema import attributes as names
@@ -88,8 +94,11 @@ class Request:
         requests = call.requests
         requests.append(self)
         if len(requests) == 1:
-            call.speaks(self)
-        _announce(call, sent)
+            call.span.template = call_template(call.endpoint, call.asked, host, port)
+        try:
+            announce_call(call, sent)
+        except Exception as error:  # noqa: BLE001  (a guard without its call)
+            swallow("call.announce", error)
 
     def headers_came(
         self, status: int, content_type: str, inflate: Inflate | None, header: Header = no_header
@@ -102,28 +111,27 @@ class Request:
         keep_text = runtime.content is not None and keeps(names.OUTPUT_MESSAGES)
         self.reader = reader_for(endpoint, content_type, header, keep_text=keep_text)
 
-    @guarded
     def feed(self, chunk: bytes, now_ns: int) -> None:
         """Bytes of the body have passed."""
-        self._take(chunk, now_ns)
+        self.last_byte_ns = now_ns
+        reader = self.reader
+        if reader is None:
+            return
+        try:
+            reader.feed(chunk if self.inflate is None else self.inflate(chunk))
+            if self.first_content_ns is None and reader.content_events:
+                self.first_content_ns = now_ns
+            if reader.done:
+                self.finish("completed")
+        except Exception as error:  # noqa: BLE001  (a guard without its call)
+            swallow("call.feed", error)
 
     def whole(self, body: bytes) -> None:
         """The body has come at once, with its content encoding undone."""
         self.inflate = None
         try:
-            self._take(body, clock_ns())
+            self.feed(body, clock_ns())
         finally:
-            self.finish("completed")
-
-    def _take(self, chunk: bytes, now_ns: int) -> None:
-        self.last_byte_ns = now_ns
-        reader = self.reader
-        if reader is None:
-            return
-        reader.feed(chunk if self.inflate is None else self.inflate(chunk))
-        if self.first_content_ns is None and reader.content_events:
-            self.first_content_ns = now_ns
-        if reader.done:
             self.finish("completed")
 
     def failed(self, error: BaseException) -> None:
@@ -141,16 +149,20 @@ class Request:
         self.end = end
         last_byte_ns = self.last_byte_ns
         self.ended_ns = clock_ns() if last_byte_ns is None or self.error_name is not None else last_byte_ns
-        self._finish_reading()
+        try:
+            reader = self.reader
+            if reader is not None:
+                reader.finish()
+            if runtime.content is not None or reader is None or reader.answer.usage is None:
+                self._finish_reading()
+        except Exception as error:  # noqa: BLE001  (a guard without its call)
+            swallow("call.read", error)
+        self._sent = None
         if not self.call.running:
             self.call.settle()
 
-    @guarded
     def _finish_reading(self) -> None:
-        sent, self._sent = self._sent, None
-        reader = self.reader
-        if reader is not None:
-            reader.finish()
+        sent, reader = self._sent, self.reader
         if runtime.content is not None and not in_collector():  # the app's `redact` may take a lock
             self.content = {}
             put_content(self.content, sent, None if reader is None else reader.answer.text)
@@ -189,9 +201,6 @@ class Request:
         if self.status is not None and self.status >= 400:
             return str(self.status)
         return None if self.reader is None else self.reader.answer.error_type
-
-
-_announce = guarded(announce_call)
 
 
 class Call:
@@ -239,7 +248,10 @@ class Call:
         for request in self.requests:
             if not request.ended:
                 return
-        _end(self)
+        try:
+            _end(self)
+        except Exception as error:  # noqa: BLE001  (a guard without its call)
+            swallow("call.end", error)
 
     def abandon(self) -> None:
         """End now, with what is known: the process or its tracing ends before the call does."""
@@ -282,7 +294,6 @@ def end_open_calls() -> None:
         call.abandon()
 
 
-@guarded
 def _end(call: Call) -> None:
     if in_collector():
         put_off(functools.partial(_end, call))
@@ -290,11 +301,14 @@ def _end(call: Call) -> None:
     if open_calls.pop(id(call), None) is None:
         return
     span, requests = call.span, call.requests
-    if len(requests) > 1:
+    if len(requests) == 1:
+        span.add(*ended_with(requests[0]))
+    else:
         for resend_count, request in enumerate(requests):
             _write_request_span(call, request, resend_count)
-        call.speaks(spokesman_of(requests))
-    span.add(call_attributes(requests))
+        if requests:
+            call.speaks(spokesman_of(requests))
+        span.add(call_attributes(requests))
     error_type = call.error_type
     if error_type is not None:
         span.error(error_type)

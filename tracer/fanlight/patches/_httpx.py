@@ -55,7 +55,7 @@ def watch_client(module: ModuleType, client: Any) -> list[Hook]:
 class _Message(_sends.Message):
     """A request of httpx as `_sends` wants it."""
 
-    __slots__ = ("_module", "_path", "_sender")
+    __slots__ = ("_module", "_parts", "_path", "_sender")
 
     def __init__(self, module: ModuleType, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """The request is the only argument of the four methods, behind `self` where a class is patched."""
@@ -63,19 +63,27 @@ class _Message(_sends.Message):
         self._sender = args[0] if isinstance(owner, type) else owner
         self.source = source = args[-1] if "request" not in kwargs else kwargs["request"]
         self.method = source.method
+        # What its properties are made of, where it still has that.
+        self._parts = getattr(source.url, "_uri_reference", None)
         self._path: str | None = None
 
     def path(self) -> str:
         """`url.path` would unquote it, at five times the cost."""
         path = self._path
         if path is None:
-            raw: bytes = self.source.url.raw_path
-            self._path = path = raw.partition(b"?")[0].decode("ascii", "replace")
+            if self._parts is not None:
+                path = self._parts.path or "/"
+            else:
+                raw: bytes = self.source.url.raw_path
+                path = raw.partition(b"?")[0].decode("ascii", "replace")
+            self._path = path
         return path
 
     def server(self) -> tuple[str, int | None]:
-        url = self.source.url
-        return url.host, url.port
+        parts = self._parts
+        if parts is not None and "xn--" not in parts.host:  # which `url.host` decodes
+            return parts.host, parts.port
+        return self.source.url.host, self.source.url.port
 
     def has_header(self, name: str) -> bool:
         return name in self.source.headers
@@ -85,6 +93,15 @@ class _Message(_sends.Message):
         if content is None and isinstance(self.source.stream, self._module.ByteStream):
             content = b"".join(self.source.stream)  # a redirect: the first request's, which can be read again
         return content if isinstance(content, bytes) else None
+
+    def sent(self, *, json: bool) -> _sends.Sent:
+        parts, path = self._parts, self._path
+        if parts is None or path is None or "xn--" in parts.host:
+            return super().sent(json=json)
+        body = getattr(self.source, "_content", None) if json else None
+        if json and type(body) is not bytes:
+            body = self.body()
+        return parts.host, parts.port, path, body
 
     def sent_unseen(self) -> bool:
         """By any transport but the module's own: one made of that may send by itself."""
@@ -200,7 +217,9 @@ def _take_back(lent: Lent) -> None:
 
 def _body_headers(response: Any) -> tuple[str, str]:
     content_type = encoding = b""
-    for key, value in response.headers.raw:
+    headers = response.headers
+    found = getattr(headers, "_list", None)  # what `raw` makes a list of
+    for key, *_, value in headers.raw if found is None else found:
         if len(key) == 12 and key.lower() == b"content-type":
             content_type = value
         elif len(key) == 16 and key.lower() == b"content-encoding":

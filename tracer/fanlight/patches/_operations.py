@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from fanlight._guard import guarded
+from fanlight._guard import swallow
 from fanlight._spans import suppressed
 from fanlight.capture.request import decode_body, read_request
 from fanlight.capture.wire_format import Endpoint
@@ -101,25 +101,30 @@ def _watched_async(hook: Hook, read: Read) -> Any:
 Entry = tuple[Call, Entered]
 
 
-@guarded
 def _open(read: Read, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Entry | None:
     """Open the call that these arguments ask for; None if it is none, or is open already further out."""
-    found = read(args, kwargs)
-    if found is None or suppressed():
+    try:
+        found = read(args, kwargs)
+        if found is None or suppressed():
+            return None
+        above = current_call.get()
+        if above is not None and above.running and above.made_of is found.made_of:
+            return None
+        body = decode_body(found.body) if isinstance(found.body, bytes) else found.body
+        endpoint, known = found.endpoint, body if isinstance(body, dict) else None
+        if known is not None and endpoint.keys and not endpoint.fits(known):
+            return None  # POST /conversations is a request at Mistral's and none at OpenAI's
+        call = Call(endpoint, read_request(endpoint, found.path, known), made_of=found.made_of)
+        return call, enter_call(call)
+    except Exception as error:  # noqa: BLE001  (a guard without its call)
+        swallow("operations.open", error)
         return None
-    above = current_call.get()
-    if above is not None and above.running and above.made_of is found.made_of:
-        return None
-    body = decode_body(found.body) if isinstance(found.body, bytes) else found.body
-    endpoint, known = found.endpoint, body if isinstance(body, dict) else None
-    if known is not None and endpoint.keys and not endpoint.fits(known):
-        return None  # POST /conversations is a request at Mistral's and none at OpenAI's
-    call = Call(endpoint, read_request(endpoint, found.path, known), made_of=found.made_of)
-    return call, enter_call(call)
 
 
-@guarded
 def _close(entry: Entry, error: BaseException | None) -> None:
-    call, entered = entry
-    leave_call(entered)
-    call.returned(error)
+    try:
+        call, entered = entry
+        leave_call(entered)
+        call.returned(error)
+    except Exception as failure:  # noqa: BLE001  (a guard without its call)
+        swallow("operations.close", failure)

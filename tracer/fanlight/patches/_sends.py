@@ -15,9 +15,9 @@ from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
-from fanlight._guard import guarded
+from fanlight._guard import guarded, swallow
 from fanlight._spans import suppressed
-from fanlight.capture.endpoints import endpoint_of
+from fanlight.capture.endpoints import endpoint_at, endpoint_of
 from fanlight.capture.request import Asked, read_sent
 from fanlight.capture.wire_format import Endpoint
 from fanlight.patches._background import look_at
@@ -29,6 +29,9 @@ from fanlight.patches._readings import BodyTaker, Reading
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # Every request of a Stainless-made SDK has it, whatever a proxy before the model has made of the path.
 _SDK_HEADER = "x-stainless-retry-count"
+
+
+Sent = tuple[str, int | None, str, bytes | None]  # host, port, path, body
 
 
 class Message(ABC):
@@ -61,6 +64,10 @@ class Message(ABC):
     def sent_unseen(self) -> bool:
         """Whether it may be sent by a transport that nobody watches."""
         return False
+
+    def sent(self, *, json: bool) -> Sent:
+        """All of that at once, its body only where it is JSON."""
+        return *self.server(), self.path(), self.body() if json else None
 
     def asked(self, endpoint: Endpoint) -> Asked | None:
         """What it asks of a model; None if it is no request to `endpoint` after all."""
@@ -120,7 +127,7 @@ class Send:
         if reply.is_redirect() or reply.from_cache():
             self._take_back()
         else:
-            watch(reply, self._begun())
+            watch(reply, self._request or self._begun())
 
     def failed(self, error: BaseException) -> None:
         if not self.sent:
@@ -143,9 +150,8 @@ class Send:
             self.call.discard()
 
     def begin(self, message: Message, started_ns: int) -> Request:
-        host, port = message.server()
-        sent = message.body() if self.endpoint.keys else None
-        return Request(self.call, host, port, message.path(), sent, started_ns)
+        host, port, path, body = message.sent(json=bool(self.endpoint.keys))
+        return Request(self.call, host, port, path, body, started_ns)
 
     def _begun(self) -> Request:
         return self._request or self.begin(self.message, self._started_ns)
@@ -222,16 +228,21 @@ def passing() -> Passing | None:
     return found if found is not None and found.running else None  # a task that outlived it has inherited it
 
 
-@guarded
 def enter(message: Message, *, transport: bool) -> Entry | None:
     """What a request that comes by here is: a send, a leaf of one, or (None) nothing to watch."""
-    recognised = _recognise(message, transport)
-    return None if recognised is None else (recognised, _passing.set(recognised))
+    try:
+        recognised = _recognise(message, transport)
+        return None if recognised is None else (recognised, _passing.set(recognised))
+    except Exception as error:  # noqa: BLE001  (a guard without its call)
+        swallow("sends.enter", error)
+        return None
 
 
-@guarded
 def answered(entry: Entry, reply: Reply) -> None:
-    entry[0].answered(reply)
+    try:
+        entry[0].answered(reply)
+    except Exception as error:  # noqa: BLE001  (a guard without its call)
+        swallow("sends.answered", error)
 
 
 @guarded
@@ -239,14 +250,16 @@ def failed(entry: Entry, error: BaseException) -> None:
     entry[0].failed(error)
 
 
-@guarded
 def leave(entry: Entry) -> None:
     try:
-        _passing.reset(entry[1])
-    except ValueError:  # a coroutine closed by the garbage collector, in another context
-        pass
-    finally:
-        entry[0].left()
+        try:
+            _passing.reset(entry[1])
+        except ValueError:  # a coroutine closed by the garbage collector, in another context
+            pass
+        finally:
+            entry[0].left()
+    except Exception as error:  # noqa: BLE001  (a guard without its call)
+        swallow("sends.leave", error)
 
 
 @guarded
@@ -269,7 +282,8 @@ def _recognise(message: Message, transport: bool) -> Passing | None:
         return None if taker is None else Look(taker)
     if type(above) is Send and message.source is not None and message.source is above.message.source:
         return Leaf(above, message) if transport else None
-    endpoint = endpoint_of(message.method, message.path())
+    path = message.path()
+    endpoint = endpoint_at(path) if message.method == "POST" else endpoint_of(message.method, path)
     if type(above) is Send:
         if endpoint is above.endpoint:
             return Leaf(above, message) if transport else None

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from fanlight._runtime import runtime
-from fanlight.capture.endpoints import endpoint_of
+from fanlight.capture.endpoints import endpoint_at, endpoint_of
 from fanlight.patches._hooks import Hook
 from fanlight.patches._include_usage import ask_for_usage, options_among
 from fanlight.patches._operations import Operation, watch, watch_class
@@ -47,11 +47,13 @@ def http_clients(client: Any) -> list[Any]:
 
 
 def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operation | None:
-    options = options_among(args, kwargs)
-    endpoint = endpoint_of(options.method, options.url)
+    options = args[-1] if not kwargs and hasattr(args[-1], "json_data") else options_among(args, kwargs)
+    # Their resources write the method in lower case.
+    url = options.url
+    endpoint = endpoint_at(url) if options.method == "post" else endpoint_of(options.method, url)
     if endpoint is None:
         return None
     body = options.json_data
     if options.extra_json:
         body = {**body, **options.extra_json} if isinstance(body, dict) else options.extra_json
-    return Operation(endpoint, options.url, body, made_of=options)
+    return Operation(endpoint, url, body, options)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fanlight.capture.answer import Answer, Usage
-from fanlight.capture.formats.openai_timings import read_timings
+from fanlight.capture.formats.openai_timings import TIMED, TIMED_USAGE, read_timings
 from fanlight.capture.token_rules import ONLY_TOTAL, OPENAI
 from fanlight.capture.values import added, count, mapping, text
 from fanlight.capture.wire_format import Fields, WireFormat, endpoint
@@ -33,7 +33,9 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
     """Take what one JSON body, or one event of a stream of chat or completions, says."""
     if answer.id is None:
         answer.id = text(body.get("id"))
-    answer.model = text(body.get("model")) or answer.model
+    model = body.get("model")
+    if model != answer.model:
+        answer.model = text(model) or answer.model
     choices = body.get("choices")
     if isinstance(choices, list):
         _absorb_choices(answer, choices)
@@ -42,11 +44,13 @@ def absorb(answer: Answer, body: Mapping[str, object]) -> bool:
         vendor = mapping(body["x_groq"])
         usage, error = usage or vendor.get("usage"), error or vendor.get("error")
     if isinstance(usage, dict):
-        absorb_usage(answer, usage)
-        answer.timings = read_timings(body, usage) or answer.timings
-    else:
+        answer.usage = read_usage(usage) or answer.usage
+        if not (TIMED.isdisjoint(body) and TIMED_USAGE.isdisjoint(usage)):
+            answer.timings = read_timings(body, usage) or answer.timings
+    elif not TIMED.isdisjoint(body):
         answer.timings = read_timings(body, _NONE) or answer.timings
-    error = error or _said_error(body)
+    if not error and ("choices" not in body or "base_resp" in body or body.get("object") == "error"):
+        error = _said_error(body)
     if error:
         absorb_error(answer, error)
     return False
@@ -123,9 +127,10 @@ def read_usage(usage: Mapping[str, object]) -> Usage | None:
     found = OPENAI.read(usage)
     if found is None:
         return ONLY_TOTAL.read(usage)
-    total = count(usage.get("total_tokens"))
-    if "prompt_audio_seconds" in usage and total is not None:  # Mistral's prompt_tokens leave audio out
-        return found._replace(input_tokens=max(total - (found.output_tokens or 0), 0))
+    if "prompt_audio_seconds" in usage:  # Mistral's prompt_tokens leave audio out
+        total = count(usage.get("total_tokens"))
+        if total is not None:
+            return found._replace(input_tokens=max(total - (found.output_tokens or 0), 0))
     if not found.reasoning_tokens:
         return found
     # xAI keeps reasoning out of completion_tokens; the total tells (docs.x.ai, "usage").

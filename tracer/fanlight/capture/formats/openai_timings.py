@@ -18,11 +18,13 @@ from fanlight.capture.answer import ServerTimings
 from fanlight.capture.values import mapping, seconds
 
 MS = 1e-3
+TIMED = frozenset(("time_info", "metrics", "timings"))  # members of a body that has some
+TIMED_USAGE = frozenset(("queue_time", "completion_time"))  # of its usage
 
 
 def read_timings(body: Mapping[str, object], usage: Mapping[str, object]) -> ServerTimings | None:
     """What one body or event says of the server's time; None if nothing."""
-    if "queue_time" in usage or "completion_time" in usage:
+    if not TIMED_USAGE.isdisjoint(usage):
         return _groq(usage)
     if "time_info" in body:
         return _cerebras(mapping(body["time_info"]))
