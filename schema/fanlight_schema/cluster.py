@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BY_TRACE: Final = "cityHash64(trace_id)"
 BY_ACTION: Final = "cityHash64(action_id)"
 BY_TEXT: Final = "cityHash64(unhex(TraceId))"  # the same number as BY_TRACE
+BY_TARGET: Final = "cityHash64(target)"
 ANYWHERE: Final = "rand()"
 
 SHARDED: Final = {  # tables by what tells a row's shard
@@ -36,6 +37,8 @@ SHARDED: Final = {  # tables by what tells a row's shard
     "cascades": BY_ACTION,
     "demand_hours": BY_ACTION,
     "shapes": BY_ACTION,
+    "engine_samples": BY_TARGET,
+    "gpu_samples": BY_TARGET,
     "gpu_models_seen": ANYWHERE,
     "ingest_rejects": ANYWHERE,
 }

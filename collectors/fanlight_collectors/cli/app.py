@@ -17,6 +17,7 @@ from fanlight_collectors.cli.errors import FAILED, UNUSABLE, CommandError, debug
 from fanlight_collectors.cli.import_files import import_
 from fanlight_collectors.cli.prose import help_text
 from fanlight_collectors.cli.run import run
+from fanlight_collectors.cli.scrape import scrape
 from fanlight_collectors.cli.sql import sql
 from fanlight_collectors.cli.stats import stats
 from fanlight_collectors.cli.trace import trace
@@ -89,6 +90,7 @@ _add(app, stats)
 _add(app, trace)
 _add(app, sql)
 _add(app, import_, "import")
+_add(app, scrape)
 _add(app, doctor)
 app.add_typer(schema_app)
 _add(schema_app, schema.apply)

@@ -33,6 +33,7 @@ class UpReader:
 
     def __init__(self, url: str, token: str) -> None:
         self.shown = url
+        self.token = token
         headers = {"authorization": f"Bearer {token}"}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=QUERY_TIMEOUT_S, trust_env=False)
 

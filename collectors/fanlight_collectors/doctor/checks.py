@@ -190,6 +190,15 @@ CHECKS: Final[tuple[Check, ...]] = (
         "{n} actions have calls whose tokens nobody reported",
         "for OpenAI-like streams ask for usage, or take fanlight's own tracer, which counts what it sees",
     ),
+    Amount(
+        "SELECT countIf(status != 'ok') AS n, count() AS targets,"
+        " arrayStringConcat(groupUniqArrayIf(3)(target || ': ' || detail, status != 'ok'), '; ') AS which"
+        " FROM (SELECT target, argMax(status, scraped_at) AS status, argMax(detail, scraped_at) AS detail"
+        " FROM engine_samples WHERE scraped_at > now() - INTERVAL 1 DAY GROUP BY target)",
+        False,
+        "{n} of {targets} engines that are scraped give no figures: {which}",
+        "see that the address is that of its /metrics, and the status of its samples in engine_samples",
+    ),
     unpriced,
     unknown_attributes,
 )

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from fanlight_collectors.otlp.answers import JSON, failure
 from fanlight_collectors.up.access import has_token, is_loopback, is_own_host
 from fanlight_collectors.up.receive import Receiver, request_encoding
+from fanlight_collectors.up.samples import SampleEndpoint
 from fanlight_collectors.up.spool import SpoolReader
 from fanlight_collectors.up.sql import SqlEndpoint, error
 from fanlight_schema.store import Store, StoreError
@@ -42,6 +43,7 @@ class Service:
     door: Door
     receiver: Receiver
     sql_endpoint: SqlEndpoint
+    samples: SampleEndpoint
     store: Store
     data_folder: str | None
     spool: SpoolReader
@@ -58,15 +60,10 @@ class Service:
         return self._refuse_sender(request) or _otlp_error(request, 404, NOT_TAKEN)
 
     async def sql(self, request: Request) -> Response:
-        if not is_own_host(request, self.door.own_names):
-            return error(403, _HOST_MESSAGE, kind="access")
-        if not has_token(request, self.door.sql_token):
-            answer = error(401, "SQL needs the token in the file sql-token of the data folder", kind="access")
-            answer.headers["WWW-Authenticate"] = "Bearer"
-            return answer
-        if request.method != "POST":
-            return error(405, "send the statement with POST", kind="access")
-        return await self.sql_endpoint.answer(request)
+        return self._refuse_reader(request, "SQL") or await self.sql_endpoint.answer(request)
+
+    async def scraped(self, request: Request) -> Response:
+        return self._refuse_reader(request, "a sample") or await self.samples.take(request)
 
     async def healthz(self, request: Request) -> Response:
         """200 when a query can be answered; the counts are since the start."""
@@ -83,6 +80,19 @@ class Service:
             return {}
         counts = {**self.receiver.counts, **self.receiver.writer.counts, **self.spool.counts}
         return {"store": self.store.url, "data_folder": self.data_folder, "counts": counts}
+
+    def _refuse_reader(self, request: Request, what: str) -> Response | None:
+        if not is_own_host(request, self.door.own_names):
+            return error(403, _HOST_MESSAGE, kind="access")
+        if not has_token(request, self.door.sql_token):
+            answer = error(
+                401, f"{what} needs the token in the file sql-token of the data folder", kind="access"
+            )
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
+        if request.method != "POST":
+            return error(405, "send it with POST", kind="access")
+        return None
 
     def _refuse_sender(self, request: Request) -> Response | None:
         token = self.door.sender_token
@@ -119,6 +129,7 @@ def build_app(service: Service) -> Starlette:
             _route("/v1/metrics", service.other_signal),
             _route("/v1/logs", service.other_signal),
             _route("/v1/sql", service.sql),
+            _route("/v1/samples/{table}", service.scraped),
             Route("/healthz", service.healthz, methods=["GET"]),
         ],
         exception_handlers={404: _not_found},

@@ -19,6 +19,7 @@ from fanlight_collectors.sqlguard import Guard
 from fanlight_collectors.up.access import is_loopback, own_names, write_sql_token
 from fanlight_collectors.up.app import Door, Service, build_app
 from fanlight_collectors.up.receive import Receiver
+from fanlight_collectors.up.samples import SampleEndpoint
 from fanlight_collectors.up.shapes import ShapeLoop
 from fanlight_collectors.up.spool import SpoolReader, is_own_target
 from fanlight_collectors.up.sql import SqlEndpoint
@@ -136,6 +137,7 @@ def _build(
         Door(config.host, own_names(config.host), sender_token, sql_token),
         Receiver(writer, budget, decoders),
         SqlEndpoint(store, Guard(store), workers),
+        SampleEndpoint(store),
         store,
         str(config.sql_token_path.parent) if config.store.startswith("chdb://") else None,
         spool,

@@ -1,0 +1,113 @@
+"""Which endpoints `fanlight scrape` reads, from a TOML file.
+
+every_s = 5
+
+[[targets]]
+url = "http://vllm.serving.svc:8000/metrics"
+server_address = "vllm.serving.svc"      # as spans of its callers have it; from the URL without it
+model = "Qwen/Qwen3-32B"                 # from its metrics without it
+hardware = "H100 SXM"
+gpus = 2                                 # of this replica
+region = "eu-west-1"
+workload = "serving"                     # serving, rl_rollout, eval, batch, training
+
+[[targets]]
+url = "http://dcgm-exporter:9400/metrics"
+
+[[targets]]
+nvml = true                              # the GPUs of this machine
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import tomli
+
+from .samples import Place
+
+WORKLOADS: Final = ("serving", "rl_rollout", "eval", "batch", "training")
+NVML: Final = "nvml"
+DEFAULT_EVERY_S: Final = 5.0
+LEAST_EVERY_S: Final = 1.0
+_TEXTS: Final = ("server_address", "model", "hardware", "region", "workload")
+_KEYS: Final = frozenset({"url", "nvml", "gpus", *_TEXTS})
+
+
+class ScrapeConfigError(ValueError):
+    """All that is wrong with a configuration, one problem a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeConfig:
+    """What is read, and how often."""
+
+    targets: tuple[Place, ...]
+    every_s: float = DEFAULT_EVERY_S
+
+
+def from_file(path: Path) -> ScrapeConfig:
+    """The configuration of a file; ScrapeConfigError lists every problem."""
+    try:
+        told = tomli.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScrapeConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScrapeConfigError(f"{path} is no TOML: {error}") from error
+    return from_table(told)
+
+
+def from_urls(urls: Sequence[str], every_s: float = DEFAULT_EVERY_S) -> ScrapeConfig:
+    """Endpoints of which nothing else is known."""
+    return from_table({"every_s": every_s, "targets": [{"url": url} for url in urls]})
+
+
+def from_table(told: Mapping[str, Any]) -> ScrapeConfig:
+    problems = [
+        f"{key} is no setting; there are every_s and targets" for key in told.keys() - {"every_s", "targets"}
+    ]
+    every_s = told.get("every_s", DEFAULT_EVERY_S)
+    if isinstance(every_s, bool) or not isinstance(every_s, int | float) or every_s < LEAST_EVERY_S:
+        problems.append(f"every_s is {every_s!r}; give seconds, at least {LEAST_EVERY_S:g}")
+    targets = told.get("targets", [])
+    if not isinstance(targets, list) or not targets:
+        problems.append("there is no target; add [[targets]] with a url, or with nvml = true")
+        targets = []
+    places = [_place(number, target, problems) for number, target in enumerate(targets, start=1)]
+    urls = [place.target for place in places]
+    problems += [f"{url} is there twice" for url in sorted({url for url in urls if urls.count(url) > 1})]
+    if problems:
+        raise ScrapeConfigError("\n".join(problems))
+    return ScrapeConfig(tuple(places), float(every_s))
+
+
+def _place(number: int, told: Mapping[str, Any], problems: list[str]) -> Place:
+    where = f"target {number}"
+    if unknown := sorted(told.keys() - _KEYS):
+        problems.append(f"{where}: {', '.join(unknown)} is no setting; there are {', '.join(sorted(_KEYS))}")
+    url = told.get("url", "")
+    if told.get("nvml"):
+        url = NVML
+    elif urlsplit(str(url)).scheme not in ("http", "https"):
+        problems.append(f"{where}: url is {url!r}; give an http:// or https:// address, or nvml = true")
+    texts = {key: told.get(key, "") for key in _TEXTS}
+    for key, text in texts.items():
+        if not isinstance(text, str):
+            problems.append(f"{where}: {key} is {text!r}; give text")
+    workload = texts.pop("workload") or "serving"
+    if workload not in WORKLOADS:
+        problems.append(f"{where}: workload is {workload!r}; there are {', '.join(WORKLOADS)}")
+    gpus = told.get("gpus")
+    if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 1):
+        problems.append(f"{where}: gpus is {gpus!r}; give a whole number, at least 1")
+    texts["server_address"] = texts["server_address"] or _host(str(url))
+    return Place(target=str(url), workload=str(workload), gpus=gpus, **texts)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,91 @@
+"""Asks all targets at once, every so often, and hands the samples on."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import httpx
+
+from . import nvml, readings
+from .config import NVML, ScrapeConfig
+from .rows import Row, engine_rows, gpu_rows
+from .samples import Place, Reading
+
+MOST_ANSWER_BYTES = 32 * 2**20
+LONGEST_WINDOW = 2.5  # times the interval: what lies further back was not seen
+AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All rows of one round."""
+
+    engines: list[Row] = field(default_factory=list)
+    gpus: list[Row] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)  # one line each, for the log
+
+
+def fetch(client: httpx.Client, place: Place) -> Reading:
+    """One answer of one target; every failure is a reading that says so."""
+    if place.target == NVML:
+        return nvml.read()
+    body = bytearray()
+    try:
+        with client.stream("GET", place.target, headers={"accept": "text/plain"}) as answer:
+            if answer.status_code != 200:
+                return Reading("unreachable", f"it answered {answer.status_code}")
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > MOST_ANSWER_BYTES:
+                    return Reading("no_metrics", f"the answer is longer than {MOST_ANSWER_BYTES >> 20} MiB")
+    except httpx.TimeoutException:
+        return Reading("unreachable", "it did not answer in time")
+    except httpx.HTTPError as error:
+        return Reading("unreachable", str(error) or type(error).__name__)
+    return readings.read(body.decode("utf-8", errors="replace"))
+
+
+@dataclass
+class Scraper:
+    """Rounds over all targets. A sample stands for the time since the one before it, where that was seen."""
+
+    config: ScrapeConfig
+    client: httpx.Client
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+    _last: dict[str, datetime] = field(default_factory=dict)
+
+    def round(self) -> Batch:
+        """One sample of every target."""
+        batch = Batch()
+        with ThreadPoolExecutor(min(AT_ONCE, len(self.config.targets))) as pool:
+            for place, reading in zip(
+                self.config.targets,
+                pool.map(lambda place: fetch(self.client, place), self.config.targets),
+                strict=True,
+            ):
+                at = self.now()
+                window_s = self._window_s(place.target, at) if reading.status == "ok" else 0.0
+                if reading.engines or reading.status != "ok":
+                    batch.engines.extend(engine_rows(place, reading, at, window_s))
+                batch.gpus.extend(gpu_rows(place, reading, at, window_s))
+                if reading.status != "ok":
+                    batch.failures.append(f"{place.target}: {reading.status}: {reading.detail}")
+        return batch
+
+    def _window_s(self, target: str, at: datetime) -> float:
+        before = self._last.get(target)
+        self._last[target] = at
+        if before is None:
+            return 0.0
+        passed_s = (at - before).total_seconds()
+        return passed_s if 0 < passed_s <= LONGEST_WINDOW * self.config.every_s else 0.0
+
+
+def run(scraper: Scraper, write: Callable[[Batch], None], stop: threading.Event) -> None:
+    """Rounds until `stop` is set, with the interval between them."""
+    while True:
+        write(scraper.round())
+        if stop.wait(scraper.config.every_s):
+            return

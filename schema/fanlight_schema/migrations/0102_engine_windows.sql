@@ -1,0 +1,66 @@
+-- engine_windows: what an engine did between two samples of it. A counter that is lower than before was set back by a
+-- restart, and has counted from 0 since: what it did before that, after the last sample, is not known. Windows of a gap
+-- (window_s = 0) are not in it.
+CREATE OR REPLACE VIEW engine_windows
+(
+    begins_at       DateTime64(3, 'UTC') COMMENT 'Begin of the window, UTC',
+    ends_at         DateTime64(3, 'UTC') COMMENT 'End of the window, UTC',
+    window_s        Float64              COMMENT 'Length, seconds',
+    target          String               COMMENT 'Endpoint that was asked',
+    engine          String               COMMENT 'vllm, sglang, tgi, llama.cpp, trtllm-serve, triton',
+    model           String               COMMENT 'Model that it serves',
+    server_address  String               COMMENT 'Host that spans of its callers name',
+    hardware        String               COMMENT 'GPU of the catalogue, empty if not told',
+    gpus            Nullable(UInt16)     COMMENT 'GPUs of the replica, NULL if not told',
+    region          String               COMMENT 'Region, empty if not told',
+    workload        String               COMMENT 'serving, rl_rollout, eval, batch, training',
+    restarted       Bool                 COMMENT 'Whether a counter was set back in the window',
+    running         Nullable(Float64)    COMMENT 'Requests that were worked on at its end',
+    waiting         Nullable(Float64)    COMMENT 'Requests that waited at its end',
+    kv_cache_share  Nullable(Float64)    COMMENT 'Share of the KV cache in use at its end, 0 to 1',
+    input_tokens    Nullable(Float64)    COMMENT 'Input tokens in the window, cached ones included; NULL if not told',
+    cached_tokens   Nullable(Float64)    COMMENT 'Of these, those read from a cache; NULL if not told',
+    uncached_tokens Nullable(Float64)    COMMENT 'Input tokens that were worked on; NULL if not known',
+    output_tokens   Nullable(Float64)    COMMENT 'Output tokens in the window; NULL if not told',
+    requests        Nullable(Float64)    COMMENT 'Requests that ended in the window; NULL if not told',
+    prefill_s       Nullable(Float64)    COMMENT 'Seconds of work on input; NULL if not told',
+    decode_s        Nullable(Float64)    COMMENT 'Seconds of work on output; NULL if not told'
+)
+AS
+SELECT
+    subtractMilliseconds(told.scraped_at, toInt64(round(told.window_s * 1000))) AS begins_at,
+    told.scraped_at AS ends_at,
+    told.window_s AS window_s,
+    toString(told.target) AS target,
+    toString(told.engine) AS engine,
+    toString(told.model) AS model,
+    toString(told.server_address) AS server_address,
+    toString(told.hardware) AS hardware,
+    told.gpus AS gpus,
+    toString(told.region) AS region,
+    toString(told.workload) AS workload,
+    arrayExists((now, before) -> ifNull(now < before, 0), told.counters, told.counters_before) AS restarted,
+    told.running AS running,
+    told.waiting AS waiting,
+    told.kv_cache_share AS kv_cache_share,
+    told.done[1] AS input_tokens,
+    told.done[2] AS cached_tokens,
+    if(isNull(told.done[3]), greatest(0, told.done[1] - told.done[2]), told.done[3]) AS uncached_tokens,
+    told.done[4] AS output_tokens,
+    told.done[5] AS requests,
+    told.done[6] AS prefill_s,
+    told.done[7] AS decode_s
+FROM
+(
+    SELECT
+        *,
+        [input_tokens, cached_tokens, uncached_tokens, output_tokens, requests, prefill_s, decode_s] AS counters,
+        lagInFrame(counters) OVER (
+            PARTITION BY target, model ORDER BY scraped_at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+        ) AS counters_before,
+        arrayMap((now, before) -> if(now < before, now, now - before), counters, arrayResize(counters_before, 7, NULL)) AS done
+    FROM engine_samples FINAL
+    WHERE status = 'ok'
+) AS told
+WHERE told.window_s > 0 AND notEmpty(told.counters_before)
+COMMENT 'What inference engines did between two samples';
