@@ -5,11 +5,13 @@ No Grafana runs here. What it and its plugin make of a query is tests/support/gr
 
 import importlib.util
 import itertools
+import json
 import math
 import random
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,9 +59,27 @@ def filled(clickhouse_server: Server) -> Iterator[Store]:
         migrate.apply(store)
         rng = random.Random(7)
         store.insert("otel_traces", otlp_json.columns(random_cascades.rows(rng, cascades=60)))
+        write_samples(store)
         refresh.settle(store, timeout_s=60)
         refresh.settle_shapes(store, timeout_s=60)
         yield store
+
+
+def write_samples(store: Store) -> None:
+    """An engine and its GPU, asked three times within the actions' hours."""
+    for number in range(3):
+        scraped_at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(START_S + 60 * number))
+        at = {"scraped_at": scraped_at, "target": "http://e/metrics", "window_s": 60 * (number > 0)}
+        engine = {"engine": "vllm", "model": "qwen3-8b", "status": "ok", "output_tokens": 100 * number}
+        gpu = {
+            "gpu": "GPU-a",
+            "hardware": "H100 SXM",
+            "gpu_share": 1,
+            "busy_share": 0.5,
+            "workload": "serving",
+        }
+        store.insert_bytes("engine_samples", json.dumps(at | engine).encode(), "JSONEachRow")
+        store.insert_bytes("gpu_samples", json.dumps(at | gpu).encode(), "JSONEachRow")
 
 
 def choices(board: dict[str, Any], **changes: grafana.Choice) -> dict[str, grafana.Choice]:

@@ -82,7 +82,11 @@ def on_server(sql: str, times: TimeRange) -> str:
         ),
     }
     sql = re.sub(r"\$__(\w+)\(([^()]*)\)", lambda found: made[found[1]](found[2]), sql)
-    sql = sql.replace("$__fromTime", begin).replace("$__toTime", end)
+    sql = (
+        sql.replace("$__interval_s", str(times.interval_s))
+        .replace("$__fromTime", begin)
+        .replace("$__toTime", end)
+    )
     assert "$" not in sql, f"Grafana would send this as it is: {sql}"
     return sql
 

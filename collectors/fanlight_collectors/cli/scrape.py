@@ -39,8 +39,8 @@ def scrape(
     engine_samples and gpu_samples; what they say is in the views engine_windows and gpu_supply_hourly.
 
     Examples:
-      fanlight scrape http://vllm:8000/metrics http://dcgm-exporter:9400/metrics
-      fanlight scrape --config scrape.toml --store clickhouse://writer:secret@host/otel
+      fanlight scrape http://vllm:8000/metrics http://dcgm:9400/metrics
+      fanlight scrape --config scrape.toml --store clickhouse://w:pw@host/otel
     """
     wanted = _configuration(urls or [], config_file, every)
     with ExitStack() as opened:

@@ -12,6 +12,10 @@ HOURS = (
     f" AND {is_any_of('model', 'model')} AND {is_any_of('hardware', 'hardware')}"
     f" AND {is_any_of('region', 'region')} AND {is_any_of('workload', 'workload')}"
 )
+SUPPLY = (
+    f"$__timeFilter(hour) AND {is_any_of('hardware', 'hardware')}"
+    f" AND {is_any_of('region', 'region')} AND {is_any_of('workload', 'workload')}"
+)
 SECONDS = "sum(d.gpu_seconds) AS `GPU-s`, sum(d.gpu_seconds_low) AS low, sum(d.gpu_seconds_high) AS high"
 BUSY = "sum(d.gpu_seconds) / 3600 AS GPUs, sum(d.gpu_seconds_low) / 3600 AS low, sum(d.gpu_seconds_high) / 3600 AS high"
 
@@ -84,6 +88,26 @@ def dashboard() -> build.Dashboard:
                 f"SELECT hour AS time, {BUSY}\nFROM gpu_demand_hourly AS d\nWHERE {HOURS}\nGROUP BY time\nORDER BY time",
                 between=("low", "high"),
                 width=24,
+            )
+        )
+        .with_panel(
+            series(
+                "Held, busy and idle",
+                "GPUs that `fanlight scrape` sees: held, and of these busy by what they say themselves. Demand above"
+                " is of reference GPUs, this is of the GPUs as they are. Filters: hardware, region, workload.",
+                "SELECT hour AS time, sum(s.allocated_gpu_seconds) / 3600 AS held,"
+                " sum(s.busy_gpu_seconds) / 3600 AS busy, sum(s.idle_gpu_seconds) / 3600 AS idle\n"
+                f"FROM gpu_supply_hourly AS s\nWHERE {SUPPLY}\nGROUP BY time\nORDER BY time",
+            )
+        )
+        .with_panel(
+            series(
+                "What engines worked on",
+                "Tokens per second of the engines that are scraped, by their own counters.",
+                "SELECT $__timeInterval(ends_at) AS time, sum(w.uncached_tokens) / $__interval_s AS `input, not cached`,"
+                " sum(w.output_tokens) / $__interval_s AS output\n"
+                f"FROM engine_windows AS w\nWHERE $__timeFilter(ends_at) AND {is_any_of('model', 'model')}"
+                f" AND {is_any_of('region', 'region')}\nGROUP BY time\nORDER BY time",
             )
         )
         .with_panel(_over_time("By model", "model", "model"))
