@@ -42,7 +42,7 @@ SHARDED: Final = {  # tables by what tells a row's shard
     "gpu_models_seen": ANYWHERE,
     "ingest_rejects": ANYWHERE,
 }
-EVERYWHERE: Final = ("retention", "gpu_rate_cards", "placements", "schema_seeds")
+EVERYWHERE: Final = ("retention", "gpu_rate_cards", "placements", "gpu_rates", "schema_seeds")
 
 OWN: Final = {  # views by name, with what they mean as this shard's alone; those of inserts mean all so
     r"picked_rmv|build_\w+": ("cascades", "action_traces"),

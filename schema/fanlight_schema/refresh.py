@@ -10,7 +10,7 @@ import time
 from . import shape
 from .store import Store, StoreError
 
-PICK, BUILD = "picked_rmv", "build_rmv"
+PICK, BUILD, RATES = "picked_rmv", "build_rmv", "gpu_rates_rmv"
 STANDING_MARKS = "SELECT count() FROM (SELECT 1 FROM touched GROUP BY trace_id, mark HAVING sum(sign) > 0)"
 
 
@@ -28,13 +28,23 @@ def settle(store: Store, timeout_s: float = 10.0) -> None:
                 f" an exception of {BUILD}, and give a longer time if it has none"
             )
         count_now(store)
+    price_now(store)
 
 
 def count_now(store: Store) -> None:
     """Has one build computed without waiting for its turn."""
     for view in (PICK, BUILD):
-        store.command(f"SYSTEM REFRESH VIEW {view}")
-        store.command(f"SYSTEM WAIT VIEW {view}")
+        _refresh(store, view)
+
+
+def price_now(store: Store) -> None:
+    """Has everything priced by the cards and placements that there are now."""
+    _refresh(store, RATES)
+
+
+def _refresh(store: Store, view: str) -> None:
+    store.command(f"SYSTEM REFRESH VIEW {view}")
+    store.command(f"SYSTEM WAIT VIEW {view}")
 
 
 def settle_shapes(store: Store, timeout_s: float = 10.0) -> None:

@@ -26,8 +26,8 @@ FROM otel_traces
 WHERE SpanAttributes['fanlight.role'] = 'call'"""
 PLAIN_SECONDS = """\
 sum(reference_factor * (
-        requests * (rate_n + rate_u * (i - c) + rate_c * c + rate_a * (i - c) * (c + (i - c) / 2))
-        + rate_o * o + rate_k * o * (i + o / 2)
+        requests * (rates[1] + rates[2] * (i - c) + rates[3] * c + rates[5] * (i - c) * (c + (i - c) / 2))
+        + rates[4] * o + rates[6] * o * (i + o / 2)
     ))"""
 
 
@@ -69,7 +69,7 @@ WHERE day >= {LAST_WEEK} GROUP BY user_id ORDER BY seconds DESC, user_id LIMIT 1
             f"""\
 SELECT user_id, round({PLAIN_SECONDS}, 3) AS seconds
 FROM ({PLAIN_CALLS} AND Timestamp >= {LAST_WEEK}) AS calls
-INNER JOIN gpu_rates AS rates ON calls.model = rates.model AND calls.server = rates.server_address
+INNER JOIN (SELECT * FROM gpu_rates FINAL) AS held ON calls.model = held.model AND calls.server = held.server_address
 GROUP BY user_id ORDER BY seconds DESC, user_id LIMIT 100""",
             20,
         ),
@@ -81,7 +81,7 @@ FROM gpu_demand_hourly WHERE hour >= {LAST_MONTH} GROUP BY ALL ORDER BY ALL""",
             f"""\
 SELECT hour, model, hardware, region, sum(requests) AS sent, round({PLAIN_SECONDS}, 3) AS seconds
 FROM ({PLAIN_CALLS} AND Timestamp >= {LAST_MONTH}) AS calls
-INNER JOIN gpu_rates AS rates ON calls.model = rates.model AND calls.server = rates.server_address
+INNER JOIN (SELECT * FROM gpu_rates FINAL) AS held ON calls.model = held.model AND calls.server = held.server_address
 GROUP BY hour, model, hardware, region ORDER BY ALL""",
             20,
         ),

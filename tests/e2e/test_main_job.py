@@ -121,7 +121,7 @@ def tokens(kind: str, turn: int) -> int:
 
 
 def test_gpu_seconds_per_user_are_rates_times_work(ran):
-    [rates] = ran.up.rows(f"SELECT * FROM gpu_rates WHERE model = '{OPEN_MODEL}'")
+    [rates] = ran.up.rows(f"SELECT * FROM gpu_rates FINAL WHERE model = '{OPEN_MODEL}'")
     rows = ran.up.rows(
         """
         SELECT user_id, sum(gpu_seconds) AS gpu_seconds, sum(gpu_seconds_low) AS low, sum(gpu_seconds_high) AS
@@ -160,7 +160,8 @@ def priced(rates: Row, bound: str, order: dict[str, int]) -> float:
         "a": uncached * (cached + uncached / 2),
         "k": output * (cached + uncached + output / 2),
     }
-    return sum(float(rates[f"rate_{feature}{bound}"]) * amount for feature, amount in work.items())
+    in_turn = dict(zip("nucoak", rates[f"rates{bound}"], strict=True))
+    return sum(float(in_turn[feature]) * amount for feature, amount in work.items())
 
 
 def test_one_query_gives_fanout_and_gpu_seconds_of_each_user(ran):

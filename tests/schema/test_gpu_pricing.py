@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from fanlight_schema import refresh
 from fanlight_schema.gpu import catalogue, pricing, roofline, seeds
 from fanlight_schema.gpu.features import Outcome, Request, WorkRange, work_range
 from fanlight_schema.store import Store
@@ -16,7 +17,7 @@ SELECT d.id,
     {pricing.price_sql("", reference=False)}, {pricing.price_sql("_low", reference=False)},
     {pricing.price_sql("_high", reference=False)}, {pricing.price_sql("")}, r.reference_factor,
     {pricing.method_sql()}, r.hardware
-FROM demand AS d ASOF LEFT JOIN gpu_rates AS r
+FROM demand AS d ASOF LEFT JOIN (SELECT * FROM gpu_rates FINAL) AS r
   ON d.model = r.model AND d.server_address = r.server_address AND d.started_at >= r.valid_from
 ORDER BY d.id
 """
@@ -146,6 +147,7 @@ def test_one_inserted_card_prices_the_past_anew(base_store: Store) -> None:
     )
     columns = seeds.columns([better]) | {"valid_from": [1_700_000_000]}
     base_store.insert("gpu_rate_cards", columns)
+    refresh.price_now(base_store)
     after = base_store.query(PRICED).rows[0]
     assert (before[6], after[6]) == ("modelled", "calibrated")
     assert after[1] != before[1]
@@ -156,7 +158,27 @@ def test_a_card_does_not_price_what_was_before_it(base_store: Store) -> None:
     card = next(c for c in seeds.rate_cards() if (c.model, c.hardware) == ("Qwen3-32B", "H100 SXM"))
     later = seeds.columns([replace(card, method="calibrated")]) | {"valid_from": [1_800_000_000]}
     base_store.insert("gpu_rate_cards", later)
+    refresh.price_now(base_store)
     assert base_store.query(PRICED).rows[0][6] == "modelled"
+
+
+def test_rates_follow_placements_and_cards_and_what_is_gone_prices_nothing(base_store: Store) -> None:
+    make_demand(base_store, [("Qwen/Qwen3-32B", "gpu7", answered()), ("no-such-model", "gpu7", answered())])
+    assert [row[7] for row in base_store.query(PRICED).rows] == ["H100 SXM", None]
+    card = next(c for c in seeds.rate_cards() if (c.model, c.hardware) == ("Qwen3-32B", "L40S"))
+    mine = seeds.Placement(10, "^gpu7$", "", "Qwen3-32B", "L40S", card.profile, 2, 8, "ops")
+    base_store.insert("placements", seeds.columns([mine]))
+    refresh.price_now(base_store)
+    assert [row[7] for row in base_store.query(PRICED).rows] == ["L40S", "L40S"]
+    written = base_store.query("SELECT count() FROM gpu_rates").rows
+    refresh.price_now(base_store)
+    assert base_store.query("SELECT count() FROM gpu_rates").rows == written
+    base_store.command("DELETE FROM placements WHERE priority = 10")
+    refresh.price_now(base_store)
+    assert [row[7] for row in base_store.query(PRICED).rows] == ["H100 SXM", None]
+    base_store.command("DELETE FROM placements WHERE model_pattern LIKE '%wen3-?32b%' OR model = 'Qwen3-32B'")
+    refresh.price_now(base_store)
+    assert [row[7] for row in base_store.query(PRICED).rows] == [None, None]
 
 
 def test_the_catalogue_is_written_once(base_store: Store) -> None:

@@ -24,7 +24,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "gpu_demand_hourly": ("hour", "model", "provider", "hardware", "region", "workload"),
 }
 NANOSECONDS = ("started_at", "last_end_at", "action_started_at")
-RATES = "SELECT * FROM gpu_rates ORDER BY valid_from"
+RATES = "SELECT * FROM gpu_rates FINAL ORDER BY valid_from"
 Found = dict[str, list[dict[str, Any]]]
 
 

@@ -40,7 +40,7 @@ class Prices:
         parts = (("", work.value), ("_low", work.low), ("_high", work.high))
         return tuple(
             rate["reference_factor"]
-            * sum(rate[f"rate_{name}{bound}"] * x for name, x in zip(FEATURES, astuple(part), strict=True))
+            * sum(each * x for each, x in zip(rate[f"rates{bound}"], astuple(part), strict=True))
             for bound, part in parts
         )
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.output import Cells, busy, show_cells, show_rows, terminal, write_csv, write_text
 from fanlight_collectors.cli.target import UP_SCHEMES, StoreOption, find_target, open_reader, read_rows
-from fanlight_schema import migrate
+from fanlight_schema import migrate, refresh
 from fanlight_schema.gpu import catalogue, seeds
 from fanlight_schema.gpu.catalogue import REFERENCE_GPU
 from fanlight_schema.gpu.config_json import IncompleteConfig, model_of
@@ -250,6 +250,7 @@ def _write(
         opened.insert("gpu_rate_cards", {**columns(list(cards)), "valid_from": [valid_from] * len(cards)})
         if places:
             opened.insert("placements", columns(list(places)))
+        refresh.price_now(opened)
         return opened.url
 
 

@@ -2,13 +2,13 @@
 
 Rows of requests carry the sums of 18 features: work_n, work_u, work_c, work_o, work_a, work_k as far as
 known, and each again with _low and _high for the least and the most that it can have been (features.py). The
-view `gpu_rates` has the coefficients for each (model, server_address, valid_from): rate_n ... rate_k, with
-_low and _high, in seconds of the named hardware; times `reference_factor` they are in seconds of the
-reference GPU. The batch is in rate_o: its low bound takes the placement's largest batch, its high bound the
-smallest.
+table `gpu_rates` has the coefficients for each (model, server_address, valid_from): rates, rates_low and
+rates_high, each of n u c o a k in turn, in seconds of the named hardware; times `reference_factor` they are
+in seconds of the reference GPU. The batch is in that of o: its low bound takes the placement's largest
+batch, its high bound the smallest.
 
     SELECT {price_sql("", "d", "r")} ...
-    FROM demand AS d ASOF LEFT JOIN gpu_rates AS r
+    FROM demand AS d ASOF LEFT JOIN (SELECT * FROM gpu_rates FINAL) AS r
       ON d.model = r.model AND d.server_address = r.server_address AND d.started_at >= r.valid_from
 """
 
@@ -67,8 +67,11 @@ def price(work: WorkRange, rates: Rates, batch: Batch, low_factor: float, high_f
 
 def price_sql(bound: Bound = "", work: str = "d", rates: str = "r", *, reference: bool = True) -> str:
     """The SQL of one figure: rates of alias `rates` times sums of alias `work`; NULL where either is NULL."""
-    terms = " + ".join(f"{rates}.rate_{name}{bound} * {work}.work_{name}{bound}" for name in FEATURES)
-    return f"{rates}.reference_factor * ({terms})" if reference else f"({terms})"
+    terms = " + ".join(
+        f"{rates}.rates{bound}[{place}] * {work}.work_{name}{bound}" for place, name in enumerate(FEATURES, 1)
+    )
+    known = f"if(empty({rates}.rates{bound}), NULL, {terms})"
+    return f"{rates}.reference_factor * {known}" if reference else known
 
 
 def method_sql(work: str = "d", rates: str = "r") -> str:

@@ -19,9 +19,9 @@ FROM
         rates.gpu_method AS gpu_method,
         rates.gpu_method_rank AS gpu_method_rank,
         work[1] + work[13] = 0 AS is_idle,
-        multiIf(empty(work), NULL, is_idle, 0, rates.reference_factor * (rates.rate_n * work[1] + rates.rate_u * work[2] + rates.rate_c * work[3] + rates.rate_o * work[4] + rates.rate_a * work[5] + rates.rate_k * work[6])) AS gpu_seconds,
-        multiIf(empty(work), NULL, is_idle, 0, rates.reference_factor * (rates.rate_n_low * work[7] + rates.rate_u_low * work[8] + rates.rate_c_low * work[9] + rates.rate_o_low * work[10] + rates.rate_a_low * work[11] + rates.rate_k_low * work[12])) AS gpu_seconds_low,
-        multiIf(empty(work), NULL, is_idle, 0, rates.reference_factor * (rates.rate_n_high * work[13] + rates.rate_u_high * work[14] + rates.rate_c_high * work[15] + rates.rate_o_high * work[16] + rates.rate_a_high * work[17] + rates.rate_k_high * work[18])) AS gpu_seconds_high
+        multiIf(empty(work), NULL, is_idle, 0, rates.reference_factor * arrayDotProduct(arrayResize(rates.rates, 6), arraySlice(arrayResize(work, 18), 1, 6))) AS gpu_seconds,
+        multiIf(empty(work), NULL, is_idle, 0, rates.reference_factor * arrayDotProduct(arrayResize(rates.rates_low, 6), arraySlice(arrayResize(work, 18), 7, 6))) AS gpu_seconds_low,
+        multiIf(empty(work), NULL, is_idle, 0, rates.reference_factor * arrayDotProduct(arrayResize(rates.rates_high, 6), arraySlice(arrayResize(work, 18), 13, 6))) AS gpu_seconds_high
     FROM
     (
         SELECT
@@ -34,7 +34,11 @@ FROM
             output_tokens, reasoning_tokens, calls_without_usage, work, cache_unknown, unmeasured
         WHERE hour >= '1970-02-01'
     ) AS demand
-    ASOF LEFT JOIN gpu_rates AS rates
+    ASOF LEFT JOIN
+    (
+        SELECT model, server_address, valid_from, hardware, gpu_method, gpu_method_rank, reference_factor, rates, rates_low, rates_high
+        FROM gpu_rates FINAL
+    ) AS rates
         ON demand.model = rates.model AND demand.server_address = rates.server_address AND demand.hour >= rates.valid_from
 )
 COMMENT 'Demand of each action by hour, model, provider, host and region, in seconds of the reference GPU';

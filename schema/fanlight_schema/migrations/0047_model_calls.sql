@@ -93,9 +93,9 @@ SELECT
     toString(call.usage_source) AS usage_source,
     call.unmeasured + if(isNull(gpu_seconds) AND notEmpty(call.work), toUInt64(call.work[1]), 0) AS requests_unpriced,
     rates.hardware AS hardware,
-    multiIf(empty(call.work), NULL, call.work[1] + call.work[13] = 0, 0, rates.reference_factor * (rates.rate_n * call.work[1] + rates.rate_u * call.work[2] + rates.rate_c * call.work[3] + rates.rate_o * call.work[4] + rates.rate_a * call.work[5] + rates.rate_k * call.work[6])) AS gpu_seconds,
-    multiIf(empty(call.work), NULL, call.work[1] + call.work[13] = 0, 0, rates.reference_factor * (rates.rate_n_low * call.work[7] + rates.rate_u_low * call.work[8] + rates.rate_c_low * call.work[9] + rates.rate_o_low * call.work[10] + rates.rate_a_low * call.work[11] + rates.rate_k_low * call.work[12])) AS gpu_seconds_low,
-    multiIf(empty(call.work), NULL, call.work[1] + call.work[13] = 0, 0, rates.reference_factor * (rates.rate_n_high * call.work[13] + rates.rate_u_high * call.work[14] + rates.rate_c_high * call.work[15] + rates.rate_o_high * call.work[16] + rates.rate_a_high * call.work[17] + rates.rate_k_high * call.work[18])) AS gpu_seconds_high,
+    multiIf(empty(call.work), NULL, call.work[1] + call.work[13] = 0, 0, rates.reference_factor * arrayDotProduct(arrayResize(rates.rates, 6), arraySlice(arrayResize(call.work, 18), 1, 6))) AS gpu_seconds,
+    multiIf(empty(call.work), NULL, call.work[1] + call.work[13] = 0, 0, rates.reference_factor * arrayDotProduct(arrayResize(rates.rates_low, 6), arraySlice(arrayResize(call.work, 18), 7, 6))) AS gpu_seconds_low,
+    multiIf(empty(call.work), NULL, call.work[1] + call.work[13] = 0, 0, rates.reference_factor * arrayDotProduct(arrayResize(rates.rates_high, 6), arraySlice(arrayResize(call.work, 18), 13, 6))) AS gpu_seconds_high,
     multiIf(
         isNull(gpu_seconds), 'unknown',
         call.work[1] + call.work[13] = 0, 'measured',
@@ -130,6 +130,10 @@ FROM
         `calls.unmeasured` AS unmeasured
     WHERE started_at >= '1970-02-01'
 ) AS call
-ASOF LEFT JOIN gpu_rates AS rates
+ASOF LEFT JOIN
+(
+    SELECT model, server_address, valid_from, hardware, gpu_method, gpu_method_rank, reference_factor, rates, rates_low, rates_high
+    FROM gpu_rates FINAL
+) AS rates
     ON call.model = rates.model AND call.server_address = rates.server_address AND call.began >= rates.valid_from
 COMMENT 'One row per model call, however many spans describe it';
