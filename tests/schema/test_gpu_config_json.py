@@ -97,6 +97,55 @@ QWEN35_397B = {
         "vocab_size": 248320,
     }
 }
+LLAMA_4_SCOUT = {
+    "model_type": "llama4",
+    "text_config": {
+        "model_type": "llama4_text",
+        "attention_chunk_size": 8192,
+        "head_dim": 128,
+        "hidden_size": 5120,
+        "interleave_moe_layer_step": 1,
+        "intermediate_size": 8192,
+        "intermediate_size_mlp": 16384,
+        "num_attention_heads": 40,
+        "num_experts_per_tok": 1,
+        "num_hidden_layers": 48,
+        "num_key_value_heads": 8,
+        "num_local_experts": 16,
+        "vocab_size": 202048,
+    },
+}
+NEMOTRON_3_NANO = {
+    "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME",
+    "head_dim": 128,
+    "hidden_size": 2688,
+    "intermediate_size": 1856,
+    "mamba_head_dim": 64,
+    "mamba_num_heads": 64,
+    "moe_intermediate_size": 1856,
+    "moe_shared_expert_intermediate_size": 3712,
+    "n_groups": 8,
+    "n_routed_experts": 128,
+    "num_attention_heads": 32,
+    "num_experts_per_tok": 6,
+    "num_hidden_layers": 52,
+    "num_key_value_heads": 2,
+    "ssm_state_size": 128,
+    "vocab_size": 131072,
+}
+NEMOTRON_H_56B = {
+    "hybrid_override_pattern": "M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-"
+    "M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-",
+    "hidden_size": 8192,
+    "intermediate_size": 32768,
+    "mamba_head_dim": 64,
+    "mamba_num_heads": 256,
+    "n_groups": 8,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "ssm_state_size": 256,
+    "vocab_size": 131072,
+}
 BLOOM = {
     "n_layer": 70,
     "n_head": 112,
@@ -116,6 +165,8 @@ BLOOM = {
         ("Mixtral-8x7B", MIXTRAL, 46.7, 12.9),
         ("Qwen3.5-397B-A17B", QWEN35_397B, 397, 17),
         ("BLOOM-176B", BLOOM, 176.2, 176.2),
+        ("Nemotron-3-Nano", NEMOTRON_3_NANO, 31.6, 3.6),
+        ("Nemotron-H-56B", NEMOTRON_H_56B, 56, 56),
     ],
 )
 def test_sizes_are_those_that_the_maker_gives(
@@ -144,6 +195,9 @@ def test_shapes_are_those_of_the_shipped_catalogue(name: str, config: dict[str, 
     for field in (
         "layers",
         "full_attention_layers",
+        "windowed_layers",
+        "window",
+        "state_layers",
         "hidden",
         "heads",
         "qk_head_dim",
@@ -153,6 +207,42 @@ def test_shapes_are_those_of_the_shipped_catalogue(name: str, config: dict[str, 
         "experts_per_token",
     ):
         assert getattr(found, field) == getattr(shipped, field), field
+
+
+@pytest.mark.parametrize(
+    ("config", "layers"),
+    [
+        (LLAMA_8B, (32, 0, 0, 0)),
+        (GPT_OSS_120B, (18, 18, 128, 0)),
+        (LLAMA_4_SCOUT, (12, 36, 8192, 0)),  # three layers of four see chunks
+        (QWEN35_397B, (15, 0, 0, 45)),
+        (NEMOTRON_3_NANO, (6, 0, 0, 46)),
+        ({**LLAMA_8B, "sliding_window": 4096}, (0, 32, 4096, 0)),  # Mistral 7B v0.1
+        ({**LLAMA_8B, "sliding_window": 4096, "use_sliding_window": False}, (32, 0, 0, 0)),  # Qwen 2.5
+        ({**LLAMA_8B, "sliding_window": 1024, "sliding_window_pattern": 6}, (5, 27, 1024, 0)),  # Gemma 3
+    ],
+)
+def test_layers_are_told_apart_by_what_they_see(
+    config: dict[str, Any], layers: tuple[int, int, int, int]
+) -> None:
+    found = model_of(config, "m", "test")
+    assert (found.full_attention_layers, found.windowed_layers, found.window, found.state_layers) == layers
+
+
+def test_llama_4_has_an_expert_for_every_token() -> None:
+    """Meta says 17 billion active; 109 in all are with the encoder of images, which is not counted."""
+    found = model_of(LLAMA_4_SCOUT, "m", "test")
+    assert found.active_parameters / 1e9 == pytest.approx(17, rel=0.02)
+    assert found.parameters / 1e9 == pytest.approx(109 - 0.9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["block_configs", "linear_attn_config", "compress_ratios", "global_head_dim", "sparse_attention_config"],
+)
+def test_shapes_that_would_be_counted_wrongly_are_refused(key: str) -> None:
+    with pytest.raises(IncompleteConfig, match=f"{key}.*not counted"):
+        model_of({**LLAMA_8B, key: {"any": 1}}, "m", "test")
 
 
 @pytest.mark.parametrize(

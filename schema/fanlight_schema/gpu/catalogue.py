@@ -45,7 +45,7 @@ class Model:
     parameters: float
     active_parameters: float  # that one token goes through
     layers: int
-    full_attention_layers: int  # the others have a short window
+    full_attention_layers: int  # the others have a window or keep a state of fixed size
     hidden: int
     heads: int
     qk_head_dim: int
@@ -55,6 +55,13 @@ class Model:
     experts_per_token: int
     precision: Precision  # that the weights were released in
     source: str
+    windowed_layers: int = 0  # that attend to, and cache, no more than `window` tokens
+    window: int = 0  # tokens; 0 where there are none
+
+    @property
+    def state_layers(self) -> int:
+        """Layers without a cache per token: linear attention, state space models, or no attention at all."""
+        return self.layers - self.full_attention_layers - self.windowed_layers
 
     @property
     def expert_share(self) -> float:
@@ -118,6 +125,8 @@ def _model(row: dict[str, str]) -> Model:
         experts_per_token=int(row["experts_per_token"]),
         precision=_precision(row["precision"]),
         source=row["source"],
+        windowed_layers=int(row["windowed_layers"]),
+        window=int(row["window"]),
     )
 
 

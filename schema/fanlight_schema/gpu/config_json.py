@@ -1,7 +1,8 @@
 """A model's row of the catalogue from its `config.json`, as Hugging Face's transformers writes it.
 
 Parameters are counted from the shapes: embeddings, attention (grouped-query, multi-head latent, gated
-linear), feed-forward (dense or experts). Norms and biases are left out: below 0.1 %.
+linear), state space mixers, feed-forward (dense or experts). Norms and biases are left out: below 0.1 %.
+Architectures whose shapes these keys do not tell are refused: a wrong size is worse than none.
 """
 
 import re
@@ -13,7 +14,19 @@ from .catalogue import Model, Precision
 
 Config = Mapping[str, Any]
 
-WINDOWED = ("sliding_attention", "chunked_attention", "linear_attention", "mamba")
+WINDOWED = ("sliding_attention", "chunked_attention")
+STATE = ("linear_attention", "mamba")
+HYBRID = "hybrid_override_pattern"  # Nemotron-H: one letter a layer
+CHUNKED = (3, 4)  # of Llama 4's layers three of four see chunks (transformers, Llama4TextConfig)
+UNCOUNTED = {  # keys of architectures that would be counted wrongly
+    "block_configs": "layers of different shapes",
+    "linear_attn_config": "Kimi delta attention",
+    "compress_ratios": "compressed attention",
+    "global_head_dim": "heads of two sizes",
+    "altup_num_inputs": "alternating updates",
+    "swa_num_key_value_heads": "caches of two sizes",
+    "sparse_attention_config": "block-sparse attention",
+}
 
 
 class IncompleteConfig(ValueError):
@@ -34,28 +47,20 @@ def model_of(config: Config, name: str, source: str, pattern: str | None = None)
 
     `pattern` finds its spellings (RE2); its own name unless given. Raises IncompleteConfig.
     """
-    text = {**config, **config.get("text_config", {}), **config.get("llm_config", {})}
-    hidden, layers = _number(text, "hidden_size", "n_embd"), _number(text, "num_hidden_layers", "n_layer")
+    text = _text(config)
+    hidden, layers = _number(text, "hidden_size", "n_embd"), _layers(text)
     attention = _attention(text, hidden)
-    full = _full_layers(text, layers)
-    linear = _linear_layers(text, layers)
-    mixer = (layers - linear) * attention.parameters + linear * _linear_attention(text, hidden)
+    windowed, window = _windows(text, layers)
     experts, used = _experts(text)
-    sparse = _expert_layers(text, layers) if experts > 1 else 0
-    of_expert = 3 * hidden * _number(text, "moe_intermediate_size", "intermediate_size") if sparse else 0
-    always = (
-        mixer
-        + (layers - sparse) * _dense_mlp(text, hidden)
-        + sparse * (_shared(text, hidden) + hidden * experts)
-        + _number(text, "vocab_size") * hidden * (1 if text.get("tie_word_embeddings") else 2)
-    )
+    always, of_expert = _layer_parameters(text, hidden, layers, attention, experts)
+    always += _number(text, "vocab_size") * hidden * (1 if text.get("tie_word_embeddings") else 2)
     return Model(
         name=name,
         pattern=pattern if pattern is not None else f"(?i){re.escape(name)}$",
-        parameters=float(always + sparse * experts * of_expert),
-        active_parameters=float(always + sparse * used * of_expert),
+        parameters=float(always + experts * of_expert),
+        active_parameters=float(always + used * of_expert),
         layers=layers,
-        full_attention_layers=full,
+        full_attention_layers=_full_layers(text, layers),
         hidden=hidden,
         heads=attention.heads,
         qk_head_dim=attention.qk_head_dim,
@@ -65,7 +70,63 @@ def model_of(config: Config, name: str, source: str, pattern: str | None = None)
         experts_per_token=used,
         precision=_precision(config, text),
         source=source,
+        windowed_layers=windowed,
+        window=window,
     )
+
+
+def _text(config: Config) -> Config:
+    """What the config says of the language model; IncompleteConfig if that cannot be counted."""
+    text = {**config, **config.get("text_config", {}), **config.get("llm_config", {})}
+    for key, what in UNCOUNTED.items():
+        if text.get(key):
+            raise IncompleteConfig(f"config.json describes {what} ({key}), which is not counted")
+    return text
+
+
+def _layers(text: Config) -> int:
+    kinds = text.get(HYBRID) or ""
+    return len(kinds) or _number(text, "num_hidden_layers", "n_layer")
+
+
+def _layer_parameters(
+    text: Config, hidden: int, layers: int, attention: _Attention, experts: int
+) -> tuple[float, float]:
+    """Parameters of all layers that every token goes through, and those of one expert in all its layers."""
+    if kinds := text.get(HYBRID):
+        return _hybrid_parameters(text, hidden, kinds, attention, experts)
+    linear = _linear_layers(text, layers)
+    mixer = (layers - linear) * attention.parameters + linear * _linear_attention(text, hidden)
+    sparse = _expert_layers(text, layers) if experts > 1 else 0
+    of_expert = 3 * hidden * _number(text, "moe_intermediate_size", "intermediate_size") if sparse else 0
+    dense = (layers - sparse) * _dense_mlp(text, hidden) if layers > sparse else 0
+    return mixer + dense + sparse * (_shared(text, hidden) + hidden * experts), float(sparse * of_expert)
+
+
+def _hybrid_parameters(
+    text: Config, hidden: int, kinds: str, attention: _Attention, experts: int
+) -> tuple[float, float]:
+    """Nemotron-H: a layer is one of mixer M, attention *, experts E and MLP -, the last two without a gate.
+
+    With `moe_latent_size` experts work between two projections that every token goes through.
+    """
+    inner = _number(text, "mamba_num_heads") * _number(text, "mamba_head_dim")
+    state = 2 * _number(text, "n_groups") * _number(text, "ssm_state_size")
+    mamba = hidden * (3 * inner + state + _number(text, "mamba_num_heads"))
+    mlp = 2 * hidden * _number(text, "intermediate_size") if "-" in kinds else 0
+    shared = of_expert = 0
+    if "E" in kinds:
+        latent = int(text.get("moe_latent_size") or 0)
+        shared = 2 * hidden * (int(text.get("moe_shared_expert_intermediate_size") or 0) + latent)
+        shared += hidden * experts
+        of_expert = 2 * (latent or hidden) * _number(text, "moe_intermediate_size")
+    always = (
+        kinds.count("M") * mamba
+        + kinds.count("*") * attention.parameters
+        + kinds.count("-") * mlp
+        + kinds.count("E") * shared
+    )
+    return always, float(kinds.count("E") * of_expert)
 
 
 def _attention(text: Config, hidden: int) -> _Attention:
@@ -96,13 +157,29 @@ def _linear_attention(text: Config, hidden: int) -> int:
 
 def _full_layers(text: Config, layers: int) -> int:
     """Layers whose attention sees, and whose cache keeps, the whole context."""
+    if kinds := text.get(HYBRID):
+        return int(kinds.count("*"))
     if kinds := text.get("layer_types"):
-        return sum(kind not in WINDOWED for kind in kinds)
+        return sum(kind not in (*WINDOWED, *STATE) for kind in kinds)
     if every := text.get("full_attention_interval"):
         return int(layers // every)
-    if text.get("sliding_window") and text.get("use_sliding_window", True):
-        return int(text.get("max_window_layers", 0)) if "max_window_layers" in text else 0
-    return layers
+    return layers - _windows(text, layers)[0]
+
+
+def _windows(text: Config, layers: int) -> tuple[int, int]:
+    """Layers whose attention sees a window of the last tokens, and how many tokens; (0, 0) without any."""
+    window = int(text.get("sliding_window") or text.get("attention_chunk_size") or 0)
+    if kinds := text.get("layer_types"):
+        windowed = sum(kind in WINDOWED for kind in kinds)
+    elif every := text.get("sliding_window_pattern"):
+        windowed = layers - layers // int(every)
+    elif text.get("sliding_window") and text.get("use_sliding_window", True):
+        windowed = layers - int(text.get("max_window_layers") or 0)
+    elif text.get("attention_chunk_size"):
+        windowed = layers * CHUNKED[0] // CHUNKED[1]
+    else:
+        windowed = 0
+    return (windowed, window) if windowed > 0 and window else (0, 0)
 
 
 def _linear_layers(text: Config, layers: int) -> int:
@@ -117,24 +194,26 @@ def _experts(text: Config) -> tuple[int, int]:
     experts = next((int(text[key]) for key in keys if text.get(key)), 1)
     if experts == 1:
         return 1, 1
-    return experts, _number(text, "num_experts_per_tok", "experts_per_token", "moe_topk", "top_k")
+    return experts, _number(
+        text, "num_experts_per_tok", "experts_per_token", "moe_topk", "moe_top_k", "top_k"
+    )
 
 
 def _expert_layers(text: Config, layers: int) -> int:
+    frequency = text.get("moe_layer_freq")
+    if isinstance(frequency, list):
+        return sum(bool(one) for one in frequency)
     dense = int(text.get("first_k_dense_replace") or 0) or len(text.get("mlp_only_layers") or ())
-    every = int(
-        text.get("moe_layer_freq")
-        or text.get("decoder_sparse_step")
-        or text.get("interleave_moe_layer_step")
-        or 1
-    )
+    every = int(frequency or text.get("decoder_sparse_step") or text.get("interleave_moe_layer_step") or 1)
     return (layers - dense) // every
 
 
 def _shared(text: Config, hidden: int) -> int:
-    """The experts that every token goes through."""
+    """The experts that every token goes through; Llama 4 has one and no key for it."""
     if width := text.get("shared_expert_intermediate_size") or text.get("shared_intermediate_size"):
         return int(3 * hidden * width)
+    if str(text.get("model_type")).startswith("llama4"):
+        return 3 * hidden * _number(text, "intermediate_size")
     return int(text.get("n_shared_experts") or 0) * 3 * hidden * int(text.get("moe_intermediate_size") or 0)
 
 
