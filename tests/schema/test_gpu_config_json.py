@@ -1,5 +1,8 @@
 """Catalogue rows from config.json, against what the makers say of their models' sizes."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,6 +230,32 @@ def test_layers_are_told_apart_by_what_they_see(
 ) -> None:
     found = model_of(config, "m", "test")
     assert (found.full_attention_layers, found.windowed_layers, found.window, found.state_layers) == layers
+
+
+# The numbers that are read of the makers' config.json, beside what they say of the model's size.
+PUBLISHED = json.loads((Path(__file__).parent / "model_configs.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=lambda one: one["model"])
+def test_a_row_of_the_catalogue_is_what_add_model_makes_of_the_config(published: dict[str, Any]) -> None:
+    shipped = catalogue.models()[published["model"]]
+    found = model_of(published["config"], shipped.name, shipped.source, shipped.pattern)
+    for field in ("parameters", "active_parameters"):
+        assert f"{getattr(found, field):.4g}" == f"{getattr(shipped, field):.4g}"
+        found = replace(found, **{field: getattr(shipped, field)})
+    assert found == shipped
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=lambda one: one["model"])
+def test_parameters_are_the_published_ones(published: dict[str, Any]) -> None:
+    """Makers round active parameters to billions, and leave out one table of embeddings, both or none."""
+    config, billions, active = (published[key] for key in ("config", "published_billions", "active_billions"))
+    found = model_of(config, published["model"], "test")
+    rounded = 0.03 if billions == 1000 else 0.02  # "one trillion"
+    assert found.parameters / 1e9 == pytest.approx(billions, rel=rounded)
+    table = config["vocab_size"] * config["hidden_size"]
+    counts = [(found.active_parameters - tables * table) / 1e9 for tables in (0, 1, 2)]
+    assert any(one == pytest.approx(active, rel=0.02) or round(one) == active for one in counts), counts
 
 
 def test_llama_4_has_an_expert_for_every_token() -> None:

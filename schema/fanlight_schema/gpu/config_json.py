@@ -53,7 +53,7 @@ def model_of(config: Config, name: str, source: str, pattern: str | None = None)
     windowed, window = _windows(text, layers)
     experts, used = _experts(text)
     always, of_expert = _layer_parameters(text, hidden, layers, attention, experts)
-    always += _number(text, "vocab_size") * hidden * (1 if text.get("tie_word_embeddings") else 2)
+    always += _number(text, "vocab_size") * hidden * (1 if _tied(text) else 2)
     return Model(
         name=name,
         pattern=pattern if pattern is not None else f"(?i){re.escape(name)}$",
@@ -73,6 +73,16 @@ def model_of(config: Config, name: str, source: str, pattern: str | None = None)
         windowed_layers=windowed,
         window=window,
     )
+
+
+def _tied(text: Config) -> bool:
+    """Whether one matrix is both embeddings; where a Gemma does not say, it is (transformers' default)."""
+    said = text.get("tie_word_embeddings")
+    return bool(said) if said is not None else _gemma(text)
+
+
+def _gemma(text: Config) -> bool:
+    return str(text.get("model_type")).startswith("gemma")
 
 
 def _text(config: Config) -> Config:
@@ -171,7 +181,7 @@ def _windows(text: Config, layers: int) -> tuple[int, int]:
     window = int(text.get("sliding_window") or text.get("attention_chunk_size") or 0)
     if kinds := text.get("layer_types"):
         windowed = sum(kind in WINDOWED for kind in kinds)
-    elif every := text.get("sliding_window_pattern"):
+    elif every := text.get("sliding_window_pattern") or (2 if text.get("model_type") == "gemma2" else 0):
         windowed = layers - layers // int(every)
     elif text.get("sliding_window") and text.get("use_sliding_window", True):
         windowed = layers - int(text.get("max_window_layers") or 0)
