@@ -294,9 +294,10 @@ class _Cascade:
 
         A request stays below its call, which tells how many there were; elsewhere it would be one more.
         """
-        row = self.rng.choice(
-            [one for one in self.rows if "http.request.resend_count" not in one["SpanAttributes"]]
-        )
+        movable = [one for one in self.rows if "http.request.resend_count" not in one["SpanAttributes"]]
+        if not movable:
+            return
+        row = self.rng.choice(movable)
         beside = [other["SpanId"] for other in self.rows if other["TraceId"] == row["TraceId"]]
         self.rows[self.rows.index(row)] = row | {"ParentSpanId": self.rng.choice(beside)}
 
