@@ -95,3 +95,8 @@ def test_sql_and_python_agree_on_the_work_of_any_request(embedded_store: Store) 
             wanted = [*astuple(expected.value), *astuple(expected.low), *astuple(expected.high)]
             assert work == pytest.approx(wanted), requests[number]
             assert cache_unknown == expected.cache_unknown, requests[number]
+    stored = embedded_store.query(
+        "SELECT DISTINCT length(`calls.stored_work`[1]) FROM cascades FINAL WHERE started_at > '1971-01-01'"
+    ).rows
+    # unknown, what follows from the tokens, all else: the figures above come from each form
+    assert {row[0] for row in stored} == {0, 1, 18}

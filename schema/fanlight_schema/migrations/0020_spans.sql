@@ -5,8 +5,8 @@
 -- (action, user). Of several states of one span the largest version counts: ended beats started, then more
 -- attributes, then 32 bits of a hash of the content; never the order of arrival. Read with FINAL, or LIMIT 1 BY the
 -- identity.
--- Codecs: Delta before ZSTD for times; T64 for small integers, and for the version, of which little but the hash
--- varies; ZSTD(1) elsewhere; span ids are random and stay plain.
+-- Codecs: T64 for small integers, for starts, which are near each other within a trace but not in order, and for the
+-- version, of which little but the hash varies; ZSTD(1) elsewhere; span ids are random and stay plain.
 -- Partitions are months, not days: one insert may reach over at most 100 of them, and a batch of old spans must
 -- not be refused as a whole.
 CREATE TABLE IF NOT EXISTS spans
@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS spans
     trace_id           FixedString(16)            COMMENT 'Trace id, 16 bytes' CODEC(ZSTD(1)),
     span_id            UInt64                     COMMENT 'Span id, 8 bytes' CODEC(NONE),
     parent_id          UInt64                     COMMENT 'Span id of the parent, 0 for a root' CODEC(ZSTD(1)),
-    started_at         DateTime64(9, 'UTC')       COMMENT 'Start of the span, UTC, nanoseconds' CODEC(Delta(8), ZSTD(1)),
+    started_at         DateTime64(9, 'UTC')       COMMENT 'Start of the span, UTC, nanoseconds' CODEC(T64, ZSTD(1)),
     duration_ns        UInt64                     COMMENT 'End minus start, nanoseconds' CODEC(T64, ZSTD(1)),
     version            UInt64                     COMMENT 'Which state of the span counts: ended, number of attributes, hash; the largest' CODEC(T64, ZSTD(1)),
     role               Enum8('other' = 0, 'action' = 1, 'agent' = 2, 'tool' = 3, 'call' = 4, 'request' = 5, 'engine' = 6, 'usage' = 7)
@@ -47,12 +47,12 @@ CREATE TABLE IF NOT EXISTS spans
     response_id        String                     COMMENT 'Id that the provider gave the answer, empty if unknown' CODEC(ZSTD(1)),
     server_address     LowCardinality(String)     COMMENT 'Host that was called, empty if unknown' CODEC(ZSTD(1)),
     server_port        Nullable(UInt16)           COMMENT 'Port that was called, NULL if unknown' CODEC(ZSTD(1)),
-    input_tokens       Nullable(UInt32)           COMMENT 'Input tokens, cached ones included; NULL if not reported' CODEC(ZSTD(1)),
-    cached_tokens      Nullable(UInt32)           COMMENT 'Input tokens read from a cache; NULL if not reported' CODEC(ZSTD(1)),
-    cache_write_tokens Nullable(UInt32)           COMMENT 'Input tokens written to a cache; NULL if not reported' CODEC(ZSTD(1)),
-    output_tokens      Nullable(UInt32)           COMMENT 'Output tokens, reasoning included; NULL if not reported' CODEC(ZSTD(1)),
-    reasoning_tokens   Nullable(UInt32)           COMMENT 'Output tokens spent on reasoning; NULL if not reported' CODEC(ZSTD(1)),
-    max_tokens         Nullable(UInt32)           COMMENT 'Most output tokens that were allowed per choice; NULL if not given' CODEC(ZSTD(1)),
+    input_tokens       Nullable(UInt32)           COMMENT 'Input tokens, cached ones included; NULL if not reported' CODEC(T64, ZSTD(1)),
+    cached_tokens      Nullable(UInt32)           COMMENT 'Input tokens read from a cache; NULL if not reported' CODEC(T64, ZSTD(1)),
+    cache_write_tokens Nullable(UInt32)           COMMENT 'Input tokens written to a cache; NULL if not reported' CODEC(T64, ZSTD(1)),
+    output_tokens      Nullable(UInt32)           COMMENT 'Output tokens, reasoning included; NULL if not reported' CODEC(T64, ZSTD(1)),
+    reasoning_tokens   Nullable(UInt32)           COMMENT 'Output tokens spent on reasoning; NULL if not reported' CODEC(T64, ZSTD(1)),
+    max_tokens         Nullable(UInt32)           COMMENT 'Most output tokens that were allowed per choice; NULL if not given' CODEC(T64, ZSTD(1)),
     choices            Nullable(UInt32)           COMMENT 'Answers asked for in one request; NULL if not given' CODEC(ZSTD(1)),
     inputs             Nullable(UInt32)           COMMENT 'Sequences in one embeddings request; NULL if not given' CODEC(ZSTD(1)),
     is_stream          Nullable(Bool)             COMMENT 'Whether the answer was streamed; NULL if unknown' CODEC(ZSTD(1)),

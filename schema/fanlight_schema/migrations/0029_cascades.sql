@@ -73,7 +73,7 @@ CREATE TABLE IF NOT EXISTS cascades
     `calls.output_tokens`      Array(Nullable(UInt64))       COMMENT 'Output tokens of each call, reasoning included, NULL if unknown' CODEC(T64, ZSTD(1)),
     `calls.reasoning_tokens`   Array(Nullable(UInt64))       COMMENT 'Reasoning tokens of each call, NULL if unknown' CODEC(ZSTD(1)),
     `calls.usage_source`       Array(LowCardinality(String)) COMMENT 'reported, counted or estimated, empty if unknown' CODEC(ZSTD(1)),
-    `calls.work`               Array(Array(Float64))         COMMENT 'Work features of each call: n u c o a k, their low, their high bounds; empty if the work is not known' CODEC(ZSTD(1)),
+    `calls.stored_work`        Array(Array(Float64))         COMMENT 'calls.work as it is stored: [1] where it is that of one answered request and follows from the tokens' CODEC(ZSTD(1)),
     `calls.cache_unknown`      Array(UInt32)                 COMMENT 'Requests of each call with work whose cache reads were not reported' CODEC(ZSTD(1)),
     `calls.unmeasured`         Array(UInt32)                 COMMENT 'Requests of each call whose work is not known' CODEC(ZSTD(1)),
     `demand.hour`              Array(DateTime('UTC'))        COMMENT 'Demand roll-up: hour of the requests, UTC' CODEC(ZSTD(1)),
@@ -96,6 +96,16 @@ CREATE TABLE IF NOT EXISTS cascades
     model_calls                UInt64 MATERIALIZED arraySum(`demand.calls`) COMMENT 'Model calls' CODEC(T64, ZSTD(1)),
     requests                   UInt64 MATERIALIZED arraySum(`demand.requests`) COMMENT 'Requests' CODEC(T64, ZSTD(1)),
     requests_observed          UInt64 MATERIALIZED arraySum(`demand.requests_observed`) COMMENT 'Requests that were seen' CODEC(T64, ZSTD(1)),
+    `calls.work`               Array(Array(Float64)) ALIAS arrayMap(
+        (stored, follows) -> if(length(stored) = 1, arrayConcat(follows, follows, follows), stored),
+        `calls.stored_work`,
+        arrayMap(
+            (i, c, o) -> [1, i - c, c, o, (i - c) * (c + (i - c) / 2), o * (i + o / 2)],
+            arrayMap(n -> toFloat64(coalesce(n, 0)), `calls.input_tokens`),
+            arrayMap((n, most) -> toFloat64(coalesce(if(isNull(n), 0, least(n, coalesce(most, n))), 0)), `calls.cached_tokens`, `calls.input_tokens`),
+            arrayMap(n -> toFloat64(coalesce(n, 0)), `calls.output_tokens`)
+        )
+    ) COMMENT 'Work features of each call: n u c o a k, their low, their high bounds; empty if the work is not known',
     INDEX idx_action_id action_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(build, is_deleted)

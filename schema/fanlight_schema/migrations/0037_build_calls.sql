@@ -60,6 +60,7 @@ WITH
             coalesce(i, 0) AS i_known,
             coalesce(c, 0) AS c_value,
             coalesce(o, 0) AS o_answered,
+            coalesce(toFloat64(output), 0) AS o_known,
             if(answered > 0, 0, coalesce(o, 0)) AS o_seen,
             greatest(o_seen, coalesce(toFloat64(shown.max_tokens) * answers, 16384)) AS o_limit,
             arrayMap(
@@ -91,6 +92,7 @@ WITH
                 ],
                 [(c_value, o_answered), (c_value, o_seen), (c_most, o_answered), (c_most, o_seen)]
             ) AS shapes,
+            [1, i_known - c_value, c_value, o_known, (i_known - c_value) * (c_value + (i_known - c_value) / 2), o_known * (i_known + o_known / 2)] AS of_tokens,
             arrayMax(sent_hours) AS call_hour,
             arrayFilter(hour -> hour != call_hour AND request_count > 0, arrayDistinct(sent_hours)) AS earlier_hours,
             [toInt64(answered), toInt64(cut), toInt64(lost), toInt64(refused)] AS sent_in_all,
@@ -153,8 +155,10 @@ WITH
         FROM shaped
     )
 SELECT
-    * EXCEPT (shapes, sent_hours, worked_s, o_most, works, sent_lists, most_lists, most_by_hour, sent_earlier, sent_in_all, earlier_hours),
+    * EXCEPT (shapes, of_tokens, sent_hours, worked_s, o_most, works, sent_lists, most_lists, most_by_hour, sent_earlier, sent_in_all, earlier_hours),
     works[1] AS work,
+    -- the six of one answered request, which cascades computes again from the tokens when it is read
+    if(work = arrayConcat(of_tokens, of_tokens, of_tokens), [toFloat64(1)], work) AS stored_work,
     toUInt32(if(counts AND isNull(c), answered + cut + lost, 0)) AS cache_unknown,
     toUInt32(if(counts AND is_unmeasured, answered + cut + lost, 0)) AS unmeasured,
     if(empty(earlier_hours), work, works[2]) AS last_work,

@@ -27,7 +27,7 @@ WITH
                     toString(shown.region), toString(shown.service), toString(shown.scope), toString(shown.dialect), shown.response_id,
                     shown.is_error, toString(shown.error_type), shown.http_status, shown.is_stream, shown.ttft_s,
                     request_count, is_observed, toUInt32(refused), input, cached,
-                    shown.cache_write_tokens, output, reasoning, toString(shown.usage_source), work, cache_unknown, unmeasured, call_agent,
+                    shown.cache_write_tokens, output, reasoning, toString(shown.usage_source), stored_work, cache_unknown, unmeasured, call_agent,
                     toUInt16(least(call_hop, 65535)), call_server_times
                 ),
                 counts
@@ -200,7 +200,7 @@ SELECT
     rows_of_calls.27 AS `calls.output_tokens`,
     rows_of_calls.28 AS `calls.reasoning_tokens`,
     rows_of_calls.29 AS `calls.usage_source`,
-    rows_of_calls.30 AS `calls.work`,
+    rows_of_calls.30 AS `calls.stored_work`,
     rows_of_calls.31 AS `calls.cache_unknown`,
     rows_of_calls.32 AS `calls.unmeasured`,
     rows_of_calls.33 AS `calls.agent_name`,
