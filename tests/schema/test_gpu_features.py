@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanlight_schema.gpu.features import Request, Work, WorkRange, work, work_range
+from fanlight_schema.gpu.features import Request, Steps, Work, WorkRange, steps, work, work_range
 
 FEATURES = ("n", "u", "c", "o", "a", "k")
 
@@ -42,6 +42,81 @@ def test_features_are_what_a_count_token_by_token_gives(
     steps = choices * sum(prompt + position + 0.5 for position in range(per_choice))
     found = work(prompt, cached, per_choice * choices, 1, choices)
     assert (found.a, found.k) == pytest.approx((pairs, steps))
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 100), st.integers(1, 3), st.integers(1, 400))
+def test_windowed_features_are_what_a_count_token_by_token_gives(
+    cached: int, uncached: int, per_choice: int, choices: int, window: int
+) -> None:
+    """Never more than without the window, nor than a full window a token, nor below that by window^2 / 2."""
+    prompt = cached + uncached
+    found = work(prompt, cached, per_choice * choices, 1, choices, window)
+    # the token that fills the window sees half of itself, as all do: its middle stands for it
+    pairs = sum(min(cached + position + 0.5, window) for position in range(uncached))
+    reads = choices * sum(min(prompt + position + 0.5, window) for position in range(per_choice))
+    assert (found.a, found.k) == pytest.approx((pairs, reads))
+    whole = work(prompt, cached, per_choice * choices, 1, choices)
+    assert found.a <= min(whole.a, uncached * window) + 1e-6
+    assert found.k <= min(whole.k, per_choice * choices * window) + 1e-6
+    assert found.a >= uncached * window - window**2 / 2 - 1e-6
+    assert found.k >= choices * (per_choice * window - window**2 / 2) - 1e-6
+
+
+def test_a_window_of_four_over_ten_tokens() -> None:
+    # four tokens fill the window: 4 * 4 / 2 pairs; six see four each; two out of a full window read 2 * 4
+    assert as_tuple(work(10, 0, 2, window=4)) == (1, 10, 0, 2, 8 + 24, 8)
+    # three cached: one token from 3 to 4 (3.5), six of 4 each; two inputs of five: 8 + 4 each
+    assert work(10, 3, 0, window=4).a == 3.5 + 24
+    assert work(10, 0, 0, 2, 1, window=4).a == 2 * (8 + 4)
+
+
+def test_hand_computed_steps() -> None:
+    # 100 tokens beside nine others are a share of 10 steps, each a pass over all weights of a dense model
+    assert steps(100, 10) == Steps(10, 10)
+    # half of the weights dense, 2 of 8 experts: 2 tokens read 0.5 + 0.5 (1 - 0.75^2) = 0.71875
+    assert steps(100, 2, dense_share=0.5, expert_share=0.25) == Steps(50, 50 * 0.71875)
+    # one drafted token, 1.6 accepted: 62.5 steps shared by 2, each of 4 tokens: 0.5 + 0.5 (1 - 0.75^4)
+    found = steps(100, 2, dense_share=0.5, expert_share=0.25, accepted=1.6, drafted=1)
+    assert (found.s, found.w) == pytest.approx((31.25, 31.25 * (1 - 0.5 * 0.75**4)))
+    assert steps(0, 7) == Steps()
+
+
+@pytest.mark.parametrize(("batch", "accepted", "drafted"), [(0.5, 1, 0), (1, 0.5, 0), (1, 2.5, 1)])
+def test_steps_that_cannot_be_are_an_error(batch: float, accepted: float, drafted: float) -> None:
+    with pytest.raises(ValueError, match="batch"):
+        steps(10, batch, accepted=accepted, drafted=drafted)
+
+
+shares = st.floats(0.01, 1)
+
+
+@given(st.integers(0, 100_000), st.integers(0, 100_000), st.floats(1, 1000), shares, shares)
+def test_steps_add_up_and_are_fewer_in_larger_batches(
+    one: int, two: int, batch: float, dense: float, expert: float
+) -> None:
+    def of(output: int, together: float) -> Steps:
+        return steps(output, together, dense_share=dense, expert_share=expert)
+
+    both, whole = of(one, batch) + of(two, batch), of(one + two, batch)
+    assert (both.s, both.w) == pytest.approx((whole.s, whole.w))
+    larger = of(one, 2 * batch)
+    assert larger.s <= whole.s
+    assert 0 <= larger.w <= of(one, batch).w * (1 + 1e-9)
+    assert whole.w <= whole.s * (1 + 1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 500)), min_size=1, max_size=5))
+def test_inputs_are_no_more_than_as_many_requests_and_choices_share_one_prefill(
+    asked: list[tuple[int, int]],
+) -> None:
+    prompt, output = asked[0]
+    m = len(asked)
+    together, alone = work(prompt * m, 0, 0, inputs=m), work(prompt, 0, 0)
+    assert together.a == pytest.approx(m * alone.a)
+    assert (together.n, together.u) == (1, m * alone.u)
+    chosen, single = work(prompt, 0, output * m, choices=m), work(prompt, 0, output)
+    assert chosen.k == pytest.approx(m * single.k)
+    assert (chosen.n, chosen.u, chosen.a, chosen.o) == (1, single.u, single.a, m * output)
 
 
 tokens = st.integers(0, 10_000_000)

@@ -2,12 +2,17 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fanlight_schema.gpu import catalogue, roofline, seeds
-from fanlight_schema.gpu.features import Work
+from fanlight_schema.gpu.catalogue import Model
+from fanlight_schema.gpu.features import Work, steps, work
 from fanlight_schema.gpu.pricing import cost
+from fanlight_schema.gpu.roofline import Replica
 
 H100 = catalogue.hardware()["H100 SXM"]
 LLAMA_70B = catalogue.models()["Llama-3.1-70B"]
@@ -30,6 +35,131 @@ def test_one_gpu_has_no_communication_and_fp8_halves_weights_and_arithmetic() ->
     assert bf16.x_u == 0
     assert (fp8.r_u, fp8.r_w) == pytest.approx((bf16.r_u / 2, bf16.r_w / 2))
     assert fp8.r_k == bf16.r_k
+
+
+DEEPSEEK = catalogue.models()["DeepSeek-V3"]
+REPLICAS = [
+    Replica("bf16"),
+    Replica("fp8", tensor=8, kv_bytes=1),
+    Replica("bf16", tensor=4, pipeline=2),
+    Replica("fp8", tensor=8, expert=8),
+    Replica("bf16", tensor=2, drafted=3, accepted=2.5),
+]
+
+
+def test_latent_attention_caches_576_numbers_a_layer_and_attends_over_192_and_128() -> None:
+    rates = roofline.rates(DEEPSEEK, H100, 16, "fp8")
+    # 61 layers of 512 latent and 64 rotary numbers in bf16 are 70,272 bytes a token
+    assert rates.r_k == rates.r_c == pytest.approx(61 * (512 + 64) * 2 / (3.35e12 * 0.6))
+    # scores over 128 + 64 dimensions and values over 128, 128 heads
+    assert rates.r_a == pytest.approx(61 * 2 * 128 * (192 + 128) / (989e12 * 0.4))
+    assert rates.r_u == pytest.approx(2 * 37e9 / (1978e12 * 0.4))
+
+
+def test_a_cache_in_fp8_is_half_the_reads_and_twice_the_requests() -> None:
+    bf16, fp8 = (
+        roofline.replica_rates(LLAMA_70B, H100, Replica("bf16", tensor=4, kv_bytes=size)) for size in (2, 1)
+    )
+    assert (fp8.r_k, fp8.r_c) == pytest.approx((bf16.r_k / 2, bf16.r_c / 2))
+    assert replace(fp8, r_k=bf16.r_k, r_c=bf16.r_c) == bf16
+    # 288 GB less 141.2 are 146.8 GB; a token is 327,680 bytes, 4,096 of them 1.342 GB
+    fits = [roofline.largest_batch(LLAMA_70B, H100, 4, "bf16", kv_of_each=size) for size in (2, 1)]
+    assert fits == [109, 218]
+
+
+def test_eight_gpus_as_two_stages_reduce_over_four_and_share_the_overhead() -> None:
+    rates = roofline.replica_rates(LLAMA_70B, H100, Replica("bf16", tensor=4, pipeline=2))
+    # 40 layers a stage, two all-reduces of 16,384 bytes each 1.5 times; half of all GPUs hand 16,384 on
+    moved = 40 * 2 * 16_384 * 1.5 + 16_384 / 2
+    assert rates.x_u == pytest.approx(moved / (450e9 * 0.7))
+    assert rates.t_s == pytest.approx(40 * 95e-6)
+    assert rates.gpus == 8
+
+
+def test_experts_over_eight_gpus_send_a_token_to_the_eight_it_is_routed_to() -> None:
+    rates = roofline.replica_rates(DEEPSEEK, H100, Replica("fp8", tensor=8, expert=8))
+    # 7,168 values of 2 bytes: an all-reduce moves 2 * 7/8 of them, eight experts there and back 16 * 7/8 / 8
+    moved = 61 * 14_336 * (2 * 7 / 8 + 2 * 8 * 7 / 8 / 8)
+    assert rates.x_o == pytest.approx(moved / (450e9 * 0.7))
+    assert rates.gpus == 8
+
+
+def test_two_and_a_half_tokens_a_step_are_fewer_steps_and_more_arithmetic() -> None:
+    plain, fast = (
+        roofline.replica_rates(MOE, H100, Replica("bf16", drafted=drafted, accepted=accepted))
+        for drafted, accepted in ((0, 1), (3, 2.5))
+    )
+    for name in ("r_k", "r_w", "t_s"):
+        assert getattr(fast, name) == pytest.approx(getattr(plain, name) / 2.5), name
+    assert fast.r_o == pytest.approx(plain.r_o * 4 / 2.5)
+    assert (fast.r_u, fast.r_a, fast.x_u) == (plain.r_u, plain.r_a, plain.x_u)
+    # a step of 8 requests is one of 32 tokens, so more experts are read
+    assert fast.weights_read(8) == pytest.approx(plain.weights_read(32))
+    with pytest.raises(ValueError, match="accepted"):
+        Replica("bf16", drafted=1, accepted=3)
+
+
+@pytest.mark.parametrize("replica", REPLICAS)
+@pytest.mark.parametrize("model", [LLAMA_70B, MOE, DEEPSEEK])
+def test_arithmetic_and_bytes_are_the_same_however_a_model_is_cut(model: Model, replica: Replica) -> None:
+    """Only communication and overhead depend on the GPUs; no speed is above the data sheet's."""
+    one = roofline.replica_rates(model, H100, replace(replica, tensor=1, pipeline=1, expert=1))
+    cut = roofline.replica_rates(model, H100, replica)
+    assert replace(cut, gpus=1, x_u=one.x_u, x_o=one.x_o, t_s=one.t_s) == one
+    assert cut.r_u * H100.flops(replica.precision) >= 2 * model.active_parameters
+    passes = cut.r_w * replica.accepted
+    assert passes * H100.bandwidth >= roofline.weight_bytes(model, replica.precision)
+
+
+@pytest.mark.parametrize("replica", REPLICAS)
+def test_the_eight_features_and_a_card_price_alike(replica: Replica) -> None:
+    """r_w w + G t_s s with the steps counted apart is what a card does with s and w in its output rate."""
+    plain = roofline.replica_rates(MOE, H100, replace(replica, drafted=0, accepted=1))
+    asked, batch = Work(1, 1000, 200, 300, 7e5, 4e5), 12
+    shared = steps(
+        asked.o,
+        batch,
+        dense_share=MOE.dense_share,
+        expert_share=MOE.expert_share,
+        accepted=replica.accepted,
+        drafted=replica.drafted,
+    )
+    computed = (replica.drafted + 1) / replica.accepted
+    wanted = (
+        (plain.r_u + plain.gpus * plain.x_u) * asked.u
+        + plain.r_c * asked.c
+        + (plain.r_o + plain.gpus * plain.x_o) * asked.o * computed
+        + plain.r_a * asked.a
+        + plain.r_k * asked.k / replica.accepted
+        + plain.r_w * shared.w
+        + plain.gpus * plain.t_s * shared.s
+    )
+    assert cost(asked, roofline.replica_rates(MOE, H100, replica), batch) == pytest.approx(wanted)
+
+
+@given(
+    st.integers(0, 4000), st.integers(0, 4000), st.integers(0, 2000), st.sampled_from([128, 512, 1024, 4096])
+)
+def test_layers_with_a_window_cost_between_nothing_and_a_full_window_a_token(
+    cached: int, uncached: int, output: int, window: int
+) -> None:
+    full = roofline.rates(LLAMA_70B, H100, 1, "bf16")
+    high = roofline.with_windows(full, LLAMA_70B, H100, 80, window)
+    asked = work(cached + uncached, cached, output)
+    seen = work(cached + uncached, cached, output, window=window)
+    exact = cost(asked, full, 8) + full.r_a * seen.a + full.r_k * seen.k  # all 80 layers once more
+    assert cost(asked, full, 8) <= exact * (1 + 1e-12)
+    assert exact <= cost(asked, high, 8) * (1 + 1e-12)
+
+
+def test_what_does_not_fit_is_said() -> None:
+    def status(gpus: int, batch: int, context: int) -> str:
+        return roofline.fit_status(LLAMA_70B, H100, gpus, "bf16", batch=batch, context=context)
+
+    assert status(1, 1, 1) == roofline.TOO_LARGE  # 141 GB in 80
+    assert status(2, 1, 4096) == roofline.FITS  # 2.8 GB are left: two of 1.34
+    assert status(2, 3, 4096) == roofline.CROWDED
+    assert status(4, 109, 4096) == roofline.FITS
 
 
 def test_a_gpu_without_a_number_format_computes_in_a_wider_one() -> None:

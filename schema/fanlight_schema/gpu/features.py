@@ -1,10 +1,11 @@
-"""The work of one request as six additive features, with bounds where something about it is not known.
+"""The work of one request as additive features, with bounds where something about it is not known.
 
-Sums of them over any group of requests are priced by one rate card (see pricing.py). The two further features
-of the model, the share of engine steps s = o / B and the weight passes w = f(B) o / B, follow from o once the
-batch B is known, so they are not kept apart.
+Sums of them over any group of requests are priced by one rate card (see pricing.py). Six are the request's
+own and are what a store keeps. The other two, the share of engine steps s and the weight passes w, follow
+from o once the batch B is known, so they are not kept apart; `steps` gives them.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -67,11 +68,61 @@ class Request:
     worked_s: float | None = None  # the longest that the engine can have worked on it; None is not known
 
 
-def work(input_tokens: float, cached: float, output_tokens: float, inputs: int = 1, choices: int = 1) -> Work:
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What the decode steps of a request share with the others that are decoded at once."""
+
+    s: float = 0.0  # share of engine steps: the sum of 1 / B over its steps
+    w: float = 0.0  # passes over all weights: f(B) s
+
+    def __add__(self, other: "Steps") -> "Steps":
+        return Steps(self.s + other.s, self.w + other.w)
+
+
+def steps(
+    output_tokens: float,
+    batch: float,
+    *,
+    dense_share: float = 1.0,
+    expert_share: float = 1.0,
+    accepted: float = 1.0,
+    drafted: float = 0.0,
+) -> Steps:
+    """The steps of a request whose output is decoded beside `batch` - 1 others.
+
+    A mixture reads f(B) = dense + (1 - dense) (1 - (1 - topk / E)^B) of its weights in a step of B tokens.
+    Speculative decoding runs `drafted` tokens beside the one of each request, of which a step yields
+    `accepted` in all, 1 to drafted + 1: fewer steps, each of B (drafted + 1) tokens.
+    """
+    if batch < 1 or not 1 <= accepted <= drafted + 1:
+        raise ValueError(f"batch {batch} is below 1, or accepted {accepted} not in 1 to {drafted + 1}")
+    shared = output_tokens / accepted / batch
+    tokens = batch * (drafted + 1)
+    return Steps(shared, shared * (dense_share + (1 - dense_share) * (1 - (1 - expert_share) ** tokens)))
+
+
+def attended(before: float, new: float, window: float = math.inf) -> float:
+    """Token pairs of `new` tokens that follow `before` others: each sees them, and half of itself.
+
+    With a window it sees no more than the last `window` tokens. That is at most new * window, and below it by
+    at most window^2 / 2, so that layers with a window are bounded by the sums of tokens and sequences alone.
+    """
+    growing = min(max(window - before, 0.0), new)  # tokens that see less than a window
+    return growing * (before + growing / 2) + ((new - growing) * window if new > growing else 0.0)
+
+
+def work(
+    input_tokens: float,
+    cached: float,
+    output_tokens: float,
+    inputs: int = 1,
+    choices: int = 1,
+    window: float = math.inf,
+) -> Work:
     """The work of one request: m equal inputs share the input tokens, m equal choices the output tokens.
 
     a sums u_i (c_i + u_i / 2) over the inputs; k sums o_j (c + u + o_j / 2) over the choices, whose prompt is
-    computed once.
+    computed once. With `window`, a and k are those of a layer that sees so many tokens.
     """
     uncached = input_tokens - cached
     return Work(
@@ -79,8 +130,8 @@ def work(input_tokens: float, cached: float, output_tokens: float, inputs: int =
         u=uncached,
         c=cached,
         o=output_tokens,
-        a=uncached * (cached + uncached / 2) / inputs,
-        k=output_tokens * (input_tokens + output_tokens / (2 * choices)),
+        a=inputs * attended(cached / inputs, uncached / inputs, window),
+        k=choices * attended(input_tokens, output_tokens / choices, window),
     )
 
 
