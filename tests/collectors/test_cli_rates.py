@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 import serving_points
 from fanlight_cli import run_cli
 from otlp_requests import key_values, to_json
-from serving_points import Truth
+from serving_points import SIZES, Truth
 
 ASKED = "meta-llama/Llama-3.1-8B-Instruct"
 
@@ -68,7 +68,35 @@ def test_cards_go_into_a_store_and_come_out_of_it(calibrated: tuple[Path, str]) 
     out = run_cli("rates", "export", "--model", "Llama-3.1-8B", "--store", "data", folder=folder)
     exported = {row["profile"]: row for row in csv.DictReader(out.stdout.splitlines())}
     for card in csv.DictReader((folder / "cards.csv").read_text().splitlines()):
-        assert float(exported[card["profile"]]["r_o"]) == pytest.approx(float(card["r_o"]))
+        kept = {name: exported[card["profile"]][name] for name in card}
+        assert {name: value_of(text) for name, text in kept.items()} == {
+            name: value_of(text) for name, text in card.items()
+        }
+
+
+def test_what_is_exported_is_the_same_in_another_store(calibrated: tuple[Path, str], tmp_path: Path) -> None:
+    """Every column, and since when each card holds."""
+    (tmp_path / "cards.csv").write_text((calibrated[0] / "cards.csv").read_text())
+    since = "2026-03-01 12:00:00"
+    for store, file, options in (
+        ("one", "cards.csv", ["--valid-from", since]),
+        ("two", "exported.csv", []),
+    ):
+        done = run_cli("rates", "import", file, *options, "--store", store, folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        exported = run_cli("rates", "export", "--store", store, folder=tmp_path).stdout
+        (tmp_path / f"{store}.csv").write_text(exported)
+        (tmp_path / "exported.csv").write_text(exported)
+    assert exported.count(since) == len(SIZES)
+    assert (tmp_path / "one.csv").read_text() == (tmp_path / "two.csv").read_text()
+
+
+def value_of(text: str) -> float | str:
+    """A cell as a number if it is one: ClickHouse writes 0 for Python's 0.0."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 @pytest.mark.parametrize(
@@ -76,6 +104,9 @@ def test_cards_go_into_a_store_and_come_out_of_it(calibrated: tuple[Path, str]) 
     [
         (("low_factor", "slow"), "lacks the columns low_factor"),
         (("calibrated", "guessed"), "line 2: method is none of measured"),
+        (("tp2-bf16-vllm", "tp1-bf16-vllm"), "line 3: line 2 has a card of the same model"),
+        (("bf16,calibrated,0.0", "bf16,calibrated,nan"), "line 2: every rate is a number of 0 or more"),
+        (("bf16,calibrated,0.0", "bf16,calibrated,-1"), "line 2: every rate is a number of 0 or more"),
         (
             ("Llama-3.1-8B,H100 SXM,tp1-bf16-vllm,1,", "Llama-3.1-8B,H100 SXM,tp1,none,"),
             "line 2: gpus is no number",

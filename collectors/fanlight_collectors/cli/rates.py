@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
     from fanlight_collectors.rates.summary import Line
 
 NAMES = [field.name for field in fields(RateCard)]
+SINCE = "valid_from"  # the column that a card has in a store beside those of a RateCard
+EXPORTED = [*NAMES[:3], SINCE, *NAMES[3:]]
 SHOWN = "model, hardware, profile, gpus, method, low_factor, high_factor, valid_from, source"
 CARDS = "SELECT {} FROM gpu_rate_cards FINAL WHERE {} ORDER BY model, hardware, profile, valid_from"
 TEXTS = ("model", "hardware", "profile", "precision", "method", "source")
 OPERATOR_PRIORITY = 800  # before what fanlight ships
 FETCH_TIMEOUT_S = 20.0
 LARGEST_CONFIG = 4 << 20  # bytes; the largest that makers publish are some 100 KB
+LARGEST_REPLICA = 2**16 - 1  # GPUs: gpu_rate_cards keeps them in a UInt16
 METHODS = ("measured", "calibrated", "modelled", "price_implied")
 
 FileArgument = Annotated[
@@ -65,23 +69,27 @@ def export(
     ] = "",
     store: StoreOption = None,
 ) -> None:
-    """Print rate cards as CSV, in the form that `rates import` takes.
+    """Print rate cards as CSV, in the form that `rates import` takes: imported elsewhere they are the same.
 
     Example:
       fanlight rates export --model llama > cards.csv
     """
     with closing(open_reader(store)) as reader:
-        write_csv(read_rows(reader, CARDS.format(", ".join(NAMES), _holds(model))))
+        write_csv(read_rows(reader, CARDS.format(", ".join(EXPORTED), _holds(model))))
 
 
 def import_cards(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV of rate cards.", show_default=False)],
     valid_from: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--valid-from", metavar="TIME", help="Requests from this time on (UTC, YYYY-MM-DD hh:mm:ss)."
+            "--valid-from",
+            metavar="TIME",
+            help="Requests from this time on (UTC, YYYY-MM-DD hh:mm:ss); "
+            "default: the file's column valid_from, or all of them.",
+            show_default=False,
         ),
-    ] = "1970-01-01 00:00:00",
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Write rate cards into a store. Figures of the past change at once; no stored row does.
@@ -91,8 +99,10 @@ def import_cards(
     Example:
       fanlight rates import cards.csv --store clickhouse://localhost
     """
-    cards = read_cards(file)
-    url = _write(store, cards, _seconds(valid_from))
+    cards, since = read_cards(file)
+    if valid_from is not None:
+        since = [_option_seconds(valid_from)] * len(cards)
+    url = _write(store, cards, since)
     write_text(f"{url}: {len(cards)} rate {'card' if len(cards) == 1 else 'cards'} written\n")
 
 
@@ -199,7 +209,7 @@ def add_model(
     gpu = catalogue.hardware()[hardware]
     cards = [seeds.modelled_card(model, one) for one in catalogue.hardware().values()]
     place = seeds.placement(model, gpu, model.source, OPERATOR_PRIORITY)
-    _write(store, cards, 0, [place])
+    _write(store, cards, [0] * len(cards), [place])
     write_text(
         f"{model.name}: {model.parameters / 1e9:.1f} billion parameters, "
         f"{model.active_parameters / 1e9:.1f} active, {model.precision}; "
@@ -236,7 +246,7 @@ def _fetch(url: str) -> str:
 
 
 def _write(
-    store: str | None, cards: Sequence[RateCard], valid_from: int, places: Sequence[seeds.Placement] = ()
+    store: str | None, cards: Sequence[RateCard], since: Sequence[int], places: Sequence[seeds.Placement] = ()
 ) -> str:
     """Writes cards and placements; the store's URL as it may be shown."""
     target = find_target(store, for_writing=True)
@@ -247,7 +257,7 @@ def _write(
         )
     with closing(open_store(target)) as opened:
         migrate.apply(opened)
-        opened.insert("gpu_rate_cards", {**columns(list(cards)), "valid_from": [valid_from] * len(cards)})
+        opened.insert("gpu_rate_cards", {**columns(list(cards)), SINCE: since})
         if places:
             opened.insert("placements", columns(list(places)))
         refresh.price_now(opened)
@@ -316,8 +326,11 @@ def show_lines(console: Console, lines: "Sequence[Line]") -> None:
     show_cells(console, Cells(headings, [False, *[True] * (len(headings) - 1)], rows), "errors and intervals")
 
 
-def read_cards(file: Path) -> list[RateCard]:
-    """The cards of a CSV; CommandError names the line that is not one."""
+def read_cards(file: Path) -> tuple[list[RateCard], list[int]]:
+    """The cards of a CSV and since when each holds, in seconds of Unix time, 0 where the file does not say.
+
+    CommandError names the line that is no card, or that another one contradicts.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -327,7 +340,20 @@ def read_cards(file: Path) -> list[RateCard]:
         raise CommandError(
             f"{file} lacks the columns {', '.join(missing)}; `fanlight rates export` shows the form"
         )
-    return [_card(row, f"{file}, line {number}") for number, row in enumerate(reader, 2)]
+    cards: list[RateCard] = []
+    since: list[int] = []
+    lines: dict[tuple[object, ...], int] = {}
+    for number, row in enumerate(reader, 2):
+        place = f"{file}, line {number}"
+        cards.append(_card(row, place))
+        since.append(_since(row.get(SINCE) or "", place))
+        key = (*(row[name] for name in NAMES[:3]), since[-1])
+        if key in lines:
+            raise CommandError(f"{place}: line {lines[key]} has a card of the same {', '.join(EXPORTED[:4])}")
+        lines[key] = number
+    if not cards:
+        raise CommandError(f"{file} has no rate card below its header")
+    return cards, since
 
 
 def cards_csv(cards: Sequence[RateCard]) -> str:
@@ -351,20 +377,40 @@ def _card(row: dict[str, str], place: str) -> RateCard:
     numbers = [getattr(card, name) for name in NAMES if name not in TEXTS]
     if not all(0 <= number < float("inf") for number in numbers):
         raise CommandError(f"{place}: every rate is a number of 0 or more")
+    if not 1 <= card.gpus <= LARGEST_REPLICA:
+        raise CommandError(f"{place}: gpus is no number from 1 to {LARGEST_REPLICA}: {card.gpus}")
+    if not (card.dense_share <= 1 and card.expert_share <= 1):
+        raise CommandError(f"{place}: dense_share and expert_share are shares, from 0 to 1")
+    if not (card.model and card.hardware and card.profile and card.source and card.reference_factor):
+        raise CommandError(f"{place}: needs a model, hardware, profile, source and reference_factor")
     if card.method not in METHODS:
         raise CommandError(f"{place}: method is none of {', '.join(METHODS)}: {card.method!r}")
-    if not card.low_factor <= 1 <= card.high_factor or card.gpus < 1:
-        raise CommandError(f"{place}: needs gpus of 1 or more and low_factor <= 1 <= high_factor")
+    if not card.low_factor <= 1 <= card.high_factor:
+        raise CommandError(f"{place}: needs low_factor <= 1 <= high_factor")
     return card
 
 
-def _seconds(text: str) -> int:
-    from datetime import datetime, timezone
-
+def _since(text: str, place: str) -> int:
     try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp())
+        return _seconds(text) if text else 0
+    except ValueError as error:
+        raise CommandError(f"{place}: {SINCE} is no time: {text!r}") from error
+
+
+def _option_seconds(text: str) -> int:
+    try:
+        return _seconds(text)
     except ValueError as error:
         raise unusable(f"--valid-from is no time: {text!r}; write it as 2026-11-27 00:00:00 (UTC)") from error
+
+
+def _seconds(text: str) -> int:
+    """Unix time of a time in UTC; ValueError where it is none or a DateTime cannot hold it."""
+    found = datetime.fromisoformat(text)
+    seconds = int((found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp())
+    if not 0 <= seconds < 2**32:
+        raise ValueError(text)
+    return seconds
 
 
 def _holds(model: str) -> str:
