@@ -106,7 +106,9 @@ class Collector:
 
 
 @contextmanager
-def running_collector(folder: Path, tcp_port: int, database: str) -> Iterator[Collector]:
+def running_collector(
+    folder: Path, tcp_port: int, database: str, writer: tuple[str, str] = ("default", "")
+) -> Iterator[Collector]:
     """The collector of deploy/otelcol on free ports of loopback, with its queue in the folder."""
     grpc_port, http_port, health_port = free_ports(3)
     (folder / "token").write_text(TOKEN)
@@ -114,8 +116,8 @@ def running_collector(folder: Path, tcp_port: int, database: str) -> Iterator[Co
         "PATH": os.environ["PATH"],
         "CLICKHOUSE_ENDPOINT": f"tcp://127.0.0.1:{tcp_port}?dial_timeout=5s",
         "CLICKHOUSE_DATABASE": database,
-        "CLICKHOUSE_WRITER": "default",
-        "CLICKHOUSE_WRITER_PASSWORD": "",
+        "CLICKHOUSE_WRITER": writer[0],
+        "CLICKHOUSE_WRITER_PASSWORD": writer[1],
         "OTELCOL_TOKEN_FILE": str(folder / "token"),
         "OTELCOL_QUEUE": str(folder / "queue"),
         "OTELCOL_GRPC": f"127.0.0.1:{grpc_port}",

@@ -115,14 +115,13 @@ def _open_server(target: ServerTarget) -> "Client":
     from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
     try:
-        return get_client(
+        client = get_client(
             interface="https" if target.secure else "http",
             host=target.host,
             port=target.port,
             username=target.user,
             password=target.password,
             database="__default__",
-            settings=dict(SETTINGS),
             connect_timeout=CONNECT_TIMEOUT_S,
             tz_mode="aware",
             show_clickhouse_errors="scrub",
@@ -134,6 +133,10 @@ def _open_server(target: ServerTarget) -> "Client":
         if code in ACCESS_CODES:
             raise StoreUnavailable(f"{target.shown} refused the log-in; check user and password") from exc
         raise StoreUnavailable(f"{target.shown} cannot be reached: {reason_of(exc)}") from exc
+    if client.server_settings["readonly"].value != "1":  # who may only read may change no setting either
+        for name, value in SETTINGS.items():
+            client.set_client_setting(name, value)
+    return client
 
 
 def reason_of(exc: BaseException) -> str:
