@@ -1,4 +1,8 @@
-"""The GPUs and open models that fanlight knows: hardware.csv and models.csv, each row with its source."""
+"""The GPUs and open models that fanlight knows: hardware.csv and models.csv, each row with its source.
+
+Accelerators that are no GPUs (accelerators.csv) have figures but no rate cards: a second of them is a unit of
+its own, never added to GPU-seconds.
+"""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -28,12 +32,28 @@ class Hardware:
     link: float
     power_w: float
     source: str
+    sparse_bf16_flops: float | None = None  # the maker's figure with 2:4 sparsity
+    server_power_w: float | None = None  # of a whole server or rack, per GPU
 
     def flops(self, precision: Precision) -> float:
         """Peak FLOP/s for weights of `precision`: lacking a format, it computes in a wider one."""
         fp8 = self.fp8_flops or self.bf16_flops
         fp4 = self.fp4_flops or self.bf16_flops
         return {"bf16": self.bf16_flops, "fp8": fp8, "int4": self.bf16_flops, "fp4": fp4}[precision]
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """What is no GPU: dense peak rates (FLOP/s), memory (bytes, bytes/s); None where no figure was read."""
+
+    name: str
+    unit: str  # what a second of it is called
+    bf16_flops: float | None
+    fp8_flops: float | None
+    bandwidth: float | None
+    memory: float | None
+    power_w: float | None
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,12 @@ def hardware() -> dict[str, Hardware]:
 
 
 @cache
+def accelerators() -> dict[str, Accelerator]:
+    """All accelerators that are no GPUs by name."""
+    return {one.name: one for one in map(_accelerator, _rows("accelerators.csv"))}
+
+
+@cache
 def models() -> dict[str, Model]:
     """All models by name."""
     return {model.name: model for model in map(_model, _rows("models.csv"))}
@@ -98,14 +124,33 @@ def _hardware(row: dict[str, str]) -> Hardware:
     return Hardware(
         name=row["hardware"],
         bf16_flops=float(row["bf16_tflops"]) * 1e12,
-        fp8_flops=float(row["fp8_tflops"]) * 1e12 if row["fp8_tflops"] else None,
-        fp4_flops=float(row["fp4_tflops"]) * 1e12 if row["fp4_tflops"] else None,
+        fp8_flops=_scaled(row["fp8_tflops"], 1e12),
+        fp4_flops=_scaled(row["fp4_tflops"], 1e12),
         bandwidth=float(row["bandwidth_tb_s"]) * 1e12,
         memory=float(row["memory_gb"]) * 1e9,
         link=float(row["link_gb_s"]) * 1e9,
         power_w=float(row["power_w"]),
         source=row["source"],
+        sparse_bf16_flops=_scaled(row["sparse_bf16_tflops"], 1e12),
+        server_power_w=_scaled(row["server_power_w"], 1),
     )
+
+
+def _accelerator(row: dict[str, str]) -> Accelerator:
+    return Accelerator(
+        name=row["accelerator"],
+        unit=row["unit"],
+        bf16_flops=_scaled(row["bf16_tflops"], 1e12),
+        fp8_flops=_scaled(row["fp8_tflops"], 1e12),
+        bandwidth=_scaled(row["bandwidth_tb_s"], 1e12),
+        memory=_scaled(row["memory_gb"], 1e9),
+        power_w=_scaled(row["power_w"], 1),
+        source=row["source"],
+    )
+
+
+def _scaled(text: str, unit: float) -> float | None:
+    return float(text) * unit if text else None
 
 
 def _model(row: dict[str, str]) -> Model:
