@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fanlight_schema.gpu import catalogue
+from fanlight_schema.gpu import catalogue, roofline
 from fanlight_schema.gpu.catalogue import Precision
+from fanlight_schema.gpu.features import work
+from fanlight_schema.gpu.pricing import cost
 
 from .points import ServingPoint
 
@@ -45,6 +47,11 @@ PRECISIONS: Mapping[str, Precision] = {
     "fp4": "fp4",
     "nvfp4": "fp4",
 }
+
+
+# Times the modelled GPU-seconds, either way: what is further off is in another unit. The 3,349 distinct
+# points of the two public files are between 0.034 and 5.8 times.
+FURTHEST_FROM_MODELLED = 50.0
 
 
 class UnreadablePoints(ValueError):
@@ -195,7 +202,7 @@ def _point(
     model = _model(name)
     if model is None:
         raise _Unusable(f"model {name!r} is not in the catalogue")
-    return ServingPoint(
+    point = ServingPoint(
         model=model,
         hardware=hardware,
         machine=machine,
@@ -209,6 +216,24 @@ def _point(
         batch=batch,
         gpu_seconds=seconds * gpus / batch,
     )
+    _must_be_possible(point)
+    return point
+
+
+def _must_be_possible(point: ServingPoint) -> None:
+    model, gpu = catalogue.models()[point.model], catalogue.hardware()[point.hardware]
+    weights = roofline.weight_bytes(model, point.precision)
+    if weights > point.gpus * gpu.memory:
+        raise _Unusable(
+            f"{model.name} in {point.precision} does not fit: "
+            f"{weights / 1e9:.0f} GB on {point.gpus} {gpu.name}"
+        )
+    rates = roofline.rates(model, gpu, point.gpus, point.precision)
+    modelled = cost(work(point.input_tokens, 0, point.output_tokens), rates, point.batch)
+    if point.gpu_seconds < modelled / FURTHEST_FROM_MODELLED:
+        raise _Unusable("times far below what the hardware can do: are they in seconds? Columns are ms")
+    if point.gpu_seconds > modelled * FURTHEST_FROM_MODELLED:
+        raise _Unusable("times far above what the hardware takes: are they in microseconds? Columns are ms")
 
 
 def _replica_gpus(row: Row) -> tuple[int, bool]:

@@ -55,9 +55,10 @@ def test_gpus_of_a_replica(
 def test_the_same_latencies_count_once_whatever_the_copy_is_called_and_however_many_gpus_it_lists(
     tmp_path: Path,
 ) -> None:
-    r1 = PLAIN.replace("meta-llama/Llama-3.1-8B-Instruct", "deepseek-ai/DeepSeek-R1")
-    v3 = PLAIN.replace("meta-llama/Llama-3.1-8B-Instruct", "deepseek-ai/DeepSeek-V3")
-    twin = v3.replace("8,2,1,,,,,", "8,4,1,1,2,2,,")  # tp x ep of two GPUs
+    plain = PLAIN.replace("8,2,1,,,,,", "8,16,1,,,,,")
+    r1 = plain.replace("meta-llama/Llama-3.1-8B-Instruct", "deepseek-ai/DeepSeek-R1")
+    v3 = plain.replace("meta-llama/Llama-3.1-8B-Instruct", "deepseek-ai/DeepSeek-V3")
+    twin = v3.replace("8,16,1,,,,,", "8,256,1,1,16,16,,")  # tp x ep of 16 GPUs
     reading = read(tmp_path, r1, v3, twin, r1.replace(",100,10", ",100,11"))
     assert (len(reading.points), reading.repeats) == (2, 2)
 
@@ -74,7 +75,8 @@ def test_the_same_latencies_count_once_whatever_the_copy_is_called_and_however_m
 def test_copies_in_another_number_format_are_the_same_model(
     tmp_path: Path, name: str, precision: str, expected: tuple[str, str]
 ) -> None:
-    row = PLAIN.replace("meta-llama/Llama-3.1-8B-Instruct", name).replace("fp8,fp8", precision)
+    large = PLAIN.replace("8,2,1,,,,,", "8,16,1,,,,,")
+    row = large.replace("meta-llama/Llama-3.1-8B-Instruct", name).replace("fp8,fp8", precision)
     (point,) = read(tmp_path, row).points
     assert (point.model, point.precision) == expected
 
@@ -91,6 +93,12 @@ def test_copies_in_another_number_format_are_the_same_model(
         ((",100,10", ",nan,10"), "silicon_ttft_ms is not a time: 'nan'"),
         ((",100,10", ",100,-1"), "silicon_tpot_ms is not a time: '-1'"),
         ((",100,10", ",100,"), "silicon_tpot_ms is not a time: ''"),
+        ((",100,10", ",0.1,0.01"), "far below what the hardware can do: are they in seconds?"),
+        ((",100,10", ",100000,10000"), "far above what the hardware takes: are they in microseconds?"),
+        (
+            ("Llama-3.1-8B-Instruct", "Llama-3.1-405B-Instruct"),
+            "Llama-3.1-405B in fp8 does not fit: 406 GB on 2 H100 SXM",
+        ),
         (("1024,101", "1024,0"), "osl is not a count of 1 or more: '0'"),
         (("1024,101", "12.5,101"), "isl is not a count of 1 or more: '12.5'"),
     ],
