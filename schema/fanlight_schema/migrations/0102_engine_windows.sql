@@ -1,6 +1,7 @@
 -- engine_windows: what an engine did between two samples of it. A counter that is lower than before was set back by a
 -- restart, and has counted from 0 since: what it did before that, after the last sample, is not known. Windows of a gap
--- (window_s = 0) are not in it.
+-- (window_s = 0) are not in it. A window begins at the sample before it that is kept, not where the scraper took one:
+-- that one may have been lost on its way, or another scraper may have asked in between.
 CREATE OR REPLACE VIEW engine_windows
 (
     begins_at       DateTime64(3, 'UTC') COMMENT 'Begin of the window, UTC',
@@ -28,9 +29,9 @@ CREATE OR REPLACE VIEW engine_windows
 )
 AS
 SELECT
-    subtractMilliseconds(told.scraped_at, toInt64(round(told.window_s * 1000))) AS begins_at,
+    told.scraped_before AS begins_at,
     told.scraped_at AS ends_at,
-    told.window_s AS window_s,
+    (toUnixTimestamp64Milli(told.scraped_at) - toUnixTimestamp64Milli(told.scraped_before)) / 1000 AS window_s,
     toString(told.target) AS target,
     toString(told.engine) AS engine,
     toString(told.model) AS model,
@@ -58,6 +59,9 @@ FROM
         lagInFrame(counters) OVER (
             PARTITION BY target, model ORDER BY scraped_at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
         ) AS counters_before,
+        lagInFrame(scraped_at) OVER (
+            PARTITION BY target, model ORDER BY scraped_at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+        ) AS scraped_before,
         arrayMap((now, before) -> if(now < before, now, now - before), counters, arrayResize(counters_before, 7, NULL)) AS done
     FROM engine_samples FINAL
     WHERE status = 'ok'
