@@ -70,10 +70,8 @@ WITH
             sumIf(shown.cached_tokens, is_usage) OVER same_stream AS streamed_cached,
             sumIf(shown.reasoning_tokens, is_usage) OVER same_stream AS streamed_reasoning,
             maxIf(call_start_ns, is_usage) OVER same_stream AS streamed_until_ns,
-            count() OVER (
-                PARTITION BY action, is_call, call_model ORDER BY call_start_ns, trace_id, call
-                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ) > 0 AS has_earlier
+            -- Not by the id: what describes the same call began with it.
+            min((call_start_ns, trace_id)) OVER (PARTITION BY action, is_call, call_model) < (call_start_ns, trace_id) AS has_earlier
         FROM compared
         WINDOW same_stream AS (PARTITION BY action, trace_id, may_stream, shown.parent_id, shown.request_model, stream)
     )
