@@ -74,6 +74,7 @@ def test_cards_go_into_a_store_and_come_out_of_it(calibrated: tuple[Path, str]) 
         }
 
 
+@pytest.mark.slow
 def test_what_is_exported_is_the_same_in_another_store(calibrated: tuple[Path, str], tmp_path: Path) -> None:
     """Every column, and since when each card holds."""
     (tmp_path / "cards.csv").write_text((calibrated[0] / "cards.csv").read_text())

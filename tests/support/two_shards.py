@@ -56,6 +56,8 @@ def settle(shards: Sequence[Store], timeout_s: float = 60.0) -> None:
             shard.command(f"SYSTEM WAIT VIEW {FORWARD}")
         for shard in shards:
             refresh.count_now(shard)
+    for shard in shards:  # these have no Keeper, which would bring the rates of one to the others
+        refresh.price_now(shard)
 
 
 def _is_waiting(shard: Store) -> bool:

@@ -132,12 +132,12 @@ def parse_age(text: str) -> int:
 
 
 def find_unit(reader: Reader, gpu: str) -> Unit:
-    """The one GPU of the rate cards with that name, or with that in its name; CommandError if not one."""
+    """The one GPU of the rate cards of that name, else the one whose name begins so, else has it in it."""
     if gpu == REFERENCE.gpu:
         return REFERENCE
     found = {str(row[0]): row[1] for row in read_rows(reader, factor_sql(gpu)).rows}
     exact = [name for name in found if name.casefold() == gpu.casefold()]
-    names = exact or list(found)
+    names = exact or [name for name in found if name.casefold().startswith(gpu.casefold())] or list(found)
     if len(names) != 1:
         known = ", ".join(names or [str(row[0]) for row in read_rows(reader, factor_sql("")).rows])
         what = f"may be {known}" if names else f"has no rate card; there are {known or 'none'}"
