@@ -4,8 +4,9 @@
 
 ClickHouse writes the spans itself (scale_spans.py), insert and build in turn. What the views count
 is compared with what is true of the spans, and answers with those of plain otel_traces. `warm` is
-the best of the repeats; `cold` the first after the store's files left the page cache and its caches
-were dropped. A folder that is complete is measured again without writing it anew.
+the best of the repeats; `plan` is the best EXPLAIN, which is part of it and the same on any number of
+spans; `cold` is the first after the store's files left the page cache and its caches were dropped. A
+folder that is complete is measured again without writing it anew.
 """
 
 import argparse
@@ -63,6 +64,7 @@ class Row:
     rows: int
     cold_ms: float
     warm_ms: float
+    plan_ms: float
     plain_ms: float | None
     most_ms: float | None
 
@@ -135,6 +137,7 @@ def measure(store: Store, folder: Path, question: Question, spans: int, repeats:
     _forget(store, folder)
     cold_ms, answer = _timed(store, question.sql)
     warm_ms = min(_timed(store, question.sql)[0] for _ in range(repeats))
+    plan_ms = min(_timed(store, f"EXPLAIN {question.sql}")[0] for _ in range(repeats))
     plain_ms = None
     if question.plain:
         first_ms, plain = _timed(store, question.plain)
@@ -142,7 +145,7 @@ def measure(store: Store, folder: Path, question: Question, spans: int, repeats:
         if not _same(answer, plain):
             raise SystemExit(f"{question.name}: plain otel_traces answers otherwise")
     rows = answer.count(b"\n")
-    return Row(spans, question.name, rows, cold_ms, warm_ms, plain_ms, question.most_ms)
+    return Row(spans, question.name, rows, cold_ms, warm_ms, plan_ms, plain_ms, question.most_ms)
 
 
 def _timed(store: Store, sql: str) -> tuple[float, bytes]:
@@ -237,6 +240,7 @@ def show(rows: Sequence[Row], smaller: Sequence[Row]) -> str:
                 f"{row.rows:,}",
                 f"{row.cold_ms:,.0f}",
                 f"{row.warm_ms:,.1f}",
+                f"{row.plan_ms:,.1f}",
                 f"{row.most_ms:.0f}" if row.most_ms else "",
                 f"{row.plain_ms:,.0f}" if row.plain_ms else "",
                 f"{row.plain_ms / row.warm_ms:,.0f}x" if row.plain_ms else "",
@@ -249,6 +253,7 @@ def show(rows: Sequence[Row], smaller: Sequence[Row]) -> str:
         "rows",
         "cold ms",
         "warm ms",
+        "plan ms",
         "goal",
         "plain ms",
         "plain/warm",
