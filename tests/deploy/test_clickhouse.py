@@ -167,7 +167,7 @@ def test_the_grants_are_those_of_the_roles_in_sql() -> None:
 
 
 def test_the_collector_inserts_as_the_writer(server: Server, migrated: Store, tmp_path: Path) -> None:
-    if otelcol.program() is None:
+    if otelcol.program() is None:  # Go is optional; the test above inserts as the writer by HTTP
         pytest.skip("the OpenTelemetry Collector is missing; `make otelcol` builds it")
     rows = random_cascades.rows(random.Random(6), cascades=3)
     count = "SELECT uniqExact(trace_id, span_id) FROM spans"

@@ -31,7 +31,7 @@ from otelcol import Collector, running_collector
 from requirements import require
 from running import SUPPORT, run_program, running_server
 
-if otelcol.program() is None:
+if otelcol.program() is None:  # Go, which builds it, is optional, in CI too
     pytest.skip("the OpenTelemetry Collector is missing; `make otelcol` builds it", allow_module_level=True)
 
 ARRIVAL_TIMEOUT_S = 120

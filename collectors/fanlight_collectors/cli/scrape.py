@@ -28,7 +28,9 @@ def scrape(
         Path | None,
         typer.Option("--config", metavar="FILE", help="TOML: endpoints with model, GPUs, region, workload."),
     ] = None,
-    every: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two samples.")] = 5.0,
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time between two samples; FILE has its own, every_s.")
+    ] = 5.0,
     once: Annotated[bool, typer.Option("--once", help="Take one sample of each, and end.")] = False,
     store: StoreOption = None,
 ) -> None:

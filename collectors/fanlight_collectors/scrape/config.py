@@ -92,6 +92,8 @@ def _place(number: int, told: Mapping[str, Any], problems: list[str]) -> Place:
         url = NVML
     elif urlsplit(str(url)).scheme not in ("http", "https"):
         problems.append(f"{where}: url is {url!r}; give an http:// or https:// address, or nvml = true")
+    elif "@" in urlsplit(str(url)).netloc:  # it would stand in every sample and in the log
+        problems.append(f"{where}: url holds a user or password; give an address without them")
     texts = {key: told.get(key, "") for key in _TEXTS}
     for key, text in texts.items():
         if not isinstance(text, str):

@@ -60,12 +60,8 @@ class Scraper:
         """One sample of every target."""
         batch = Batch()
         with ThreadPoolExecutor(min(AT_ONCE, len(self.config.targets))) as pool:
-            for place, reading in zip(
-                self.config.targets,
-                pool.map(lambda place: fetch(self.client, place), self.config.targets),
-                strict=True,
-            ):
-                at = self.now()
+            answers = pool.map(self._ask, self.config.targets)
+            for place, (reading, at) in zip(self.config.targets, answers, strict=True):
                 window_s = self._window_s(place.target, at) if reading.status == "ok" else 0.0
                 if reading.engines or reading.status != "ok":
                     batch.engines.extend(engine_rows(place, reading, at, window_s))
@@ -73,6 +69,10 @@ class Scraper:
                 if reading.status != "ok":
                     batch.failures.append(f"{place.target}: {reading.status}: {reading.detail}")
         return batch
+
+    def _ask(self, place: Place) -> tuple[Reading, datetime]:
+        """What it says, and when it said so: a slow target shifts the time of no other."""
+        return fetch(self.client, place), self.now()
 
     def _window_s(self, target: str, at: datetime) -> float:
         before = self._last.get(target)

@@ -54,6 +54,7 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
         ("[[targets]]\nurl = 'http://a/m'\ngpus = 0", ["gpus is 0; give a whole number"]),
         ("[[targets]]\nurl = 'http://a/m'\nworkload = 'chat'", ["workload is 'chat'; there are serving"]),
         ("[[targets]]\nurl = 'http://a/m'\n[[targets]]\nurl = 'http://a/m'", ["http://a/m is there twice"]),
+        ("[[targets]]\nurl = 'http://me:secret@a/m'", ["target 1: url holds a user or password"]),
         ("targets = [", ["is no TOML"]),
     ],
 )

@@ -155,7 +155,7 @@ def test_every_line_of_the_table_has_a_column_that_is_kept_and_a_source() -> Non
 def test_a_real_scrape_of_vllm_is_read(name: str) -> None:
     folder = recordings.data_folder()
     if folder is None or not (folder / "prometheus-samples" / name).exists():
-        pytest.skip("shared data is optional")
+        pytest.skip("shared data is optional")  # the made-up texts above hold the same columns
     (engine,) = readings.read((folder / "prometheus-samples" / name).read_text()).engines
     assert engine.engine == "vllm"
     assert engine.model.startswith("Qwen/Qwen2.5")
