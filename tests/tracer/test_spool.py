@@ -693,3 +693,4 @@ def test_what_two_threads_set_at_once_is_all_kept_off_the_disk() -> None:
 
     span.set_attributes(Meanwhile({"app.more": "prompt-in-attribute"}))
     assert b"prompt" not in as_died(span)
+    span.end()
