@@ -5,6 +5,7 @@ import json
 import math
 import random
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -63,27 +64,43 @@ def engine_samples(rng: random.Random) -> list[Row]:
 
 
 def gpu_samples(rng: random.Random) -> list[Row]:
-    """GPUs of two kinds, some divided, some that do not tell whether they work."""
+    """GPUs of two kinds, some divided, some that do not tell whether they work, one that two scrapers ask."""
     rows = []
     for number in range(5):
         tells, share = number != 3, 3 / 7 if number == 4 else 1.0
         for step in range(60):
-            rows.append(
-                {
-                    "scraped_at": stamp(BEGIN + timedelta(seconds=EVERY_S * step)),
-                    "target": "http://dcgm/metrics",
-                    "gpu": f"GPU-{number}",
-                    "hardware": ("H100 SXM", "H200 SXM")[number % 2],
-                    "workload": ("serving", "training")[number == 1],
-                    "region": "eu",
-                    "model": "",
-                    "window_s": 0.0 if step == 0 or rng.random() < 0.1 else EVERY_S,
-                    "gpu_share": share,
-                    "busy_share": rng.random() if tells and rng.random() < 0.9 else None,
-                    "power_w": 100.0 * rng.random() if tells else None,
-                }
-            )
+            for scraper, late_s in (("a", 0.0), ("b", 1.7)) if number == 2 else (("a", 0.3),):
+                rows.append(
+                    {
+                        "scraped_at": stamp(BEGIN + timedelta(seconds=EVERY_S * step + late_s)),
+                        "target": f"http://dcgm-{scraper}/metrics",
+                        "gpu": f"GPU-{number}",
+                        "hardware": ("H100 SXM", "H200 SXM")[number % 2],
+                        "workload": ("serving", "training")[number == 1],
+                        "region": "eu",
+                        "model": "",
+                        "window_s": 0.0 if step == 0 or rng.random() < 0.1 else EVERY_S,
+                        "gpu_share": share,
+                        "busy_share": rng.random() if tells and rng.random() < 0.9 else None,
+                        "power_w": 100.0 * rng.random() if tells else None,
+                    }
+                )
     return rows
+
+
+def by_hour(rows: list[Row]) -> Iterator[tuple[Row, str, float]]:
+    """Each sample with the hours of its window, and its seconds there that lie in no window before."""
+    until: dict[str, datetime] = {}
+    for row in sorted(rows, key=moment):
+        if row["window_s"]:
+            ends = moment(row)
+            begins = ends - timedelta(seconds=row["window_s"])
+            begins = max(begins, until.get(row["gpu"], begins))
+            until[row["gpu"]] = ends
+            hour = ends.replace(minute=0, second=0, microsecond=0)
+            if begins < hour:
+                yield row, stamp(hour - timedelta(hours=1))[:13], (hour - begins).total_seconds()
+            yield row, stamp(hour)[:13], (ends - max(begins, hour)).total_seconds()
 
 
 def write(store: Store, rng: random.Random, table: str, rows: list[Row]) -> None:
@@ -163,10 +180,9 @@ def test_held_seconds_are_busy_idle_or_unknown(store: Store, seed: int) -> None:
     sums: defaultdict[tuple[str, ...], Row] = defaultdict(
         lambda: {**dict.fromkeys(names[:5], 0.0), "gpus": set()}
     )
-    for row in rows:
-        hour = row["scraped_at"][:13]
+    for row, hour, seconds in by_hour(rows):
         one = sums[hour, row["hardware"], row["region"], row["workload"], row["model"]]
-        held = row["window_s"] * row["gpu_share"]
+        held = seconds * row["gpu_share"]
         one["gpus"].add(row["gpu"])
         one["allocated_gpu_seconds"] += held
         if row["busy_share"] is None:
@@ -174,7 +190,7 @@ def test_held_seconds_are_busy_idle_or_unknown(store: Store, seed: int) -> None:
         else:
             one["busy_gpu_seconds"] += held * row["busy_share"]
             one["idle_gpu_seconds"] += held * (1 - row["busy_share"])
-        one["energy_j"] += row["window_s"] * (row["power_w"] or 0)
+        one["energy_j"] += seconds * (row["power_w"] or 0)
     told = store.query(
         f"SELECT formatDateTime(hour, '%Y-%m-%d %H'), {', '.join((*keys[1:], *names))} FROM gpu_supply_hourly"
     ).rows

@@ -28,6 +28,7 @@ def engine_rows(place: Place, reading: Reading, at: datetime, window_s: float) -
     common = _common(place, at, window_s) | {
         "server_address": place.server_address,
         "gpus": place.gpus,
+        "gpu_ids": list(place.gpu_ids),
         "hardware": place.hardware,
         "status": reading.status,
         "detail": reading.detail,
@@ -49,6 +50,7 @@ def gpu_rows(place: Place, reading: Reading, at: datetime, window_s: float) -> l
         | {
             "gpu": one.gpu,
             "host": one.host,
+            "pod": one.pod,
             "hardware": place.hardware or one.hardware,
             "gpu_share": one.gpu_share,
             "model": place.model,

@@ -19,6 +19,7 @@ class Place:
     gpus: int | None = None  # of one replica
     region: str = ""
     workload: str = "serving"
+    gpu_ids: tuple[str, ...] = ()  # the same as gpu_samples names them, or pod:NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class GpuReading:
     host: str
     gpu_share: float  # of the GPU: 1, or slices / 7 of an instance
     values: Values
+    pod: str = ""  # that holds it, as the exporter says
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS engine_samples
     server_address  LowCardinality(String)  COMMENT 'Host that spans of its callers name' CODEC(ZSTD(1)),
     hardware        LowCardinality(String)  COMMENT 'GPU of the catalogue, empty if not told' CODEC(ZSTD(1)),
     gpus            Nullable(UInt16)        COMMENT 'GPUs of the replica, NULL if not told' CODEC(ZSTD(1)),
+    gpu_ids         Array(LowCardinality(String)) COMMENT 'Its GPUs as gpu_samples names them, or pod:NAME for those of a pod; empty if not told' CODEC(ZSTD(1)),
     region          LowCardinality(String)  COMMENT 'Region, empty if not told' CODEC(ZSTD(1)),
     workload        LowCardinality(String)  COMMENT 'serving, rl_rollout, eval, batch, training' CODEC(ZSTD(1)),
     running         Nullable(Float64)       COMMENT 'Requests that are worked on now' CODEC(ZSTD(1)),

@@ -8,6 +8,7 @@ CREATE TABLE IF NOT EXISTS gpu_samples
     target            LowCardinality(String) COMMENT 'Endpoint that was asked; nvml for the GPUs of the scraper''s machine' CODEC(ZSTD(1)),
     gpu               LowCardinality(String) COMMENT 'UUID of the GPU, and its instance where it is divided' CODEC(ZSTD(1)),
     host              LowCardinality(String) COMMENT 'Machine, as the exporter names it' CODEC(ZSTD(1)),
+    pod               LowCardinality(String) COMMENT 'Pod that holds it, as the exporter says; empty if it says none' CODEC(ZSTD(1)),
     hardware          LowCardinality(String) COMMENT 'GPU of the catalogue, else what the driver calls it' CODEC(ZSTD(1)),
     model             LowCardinality(String) COMMENT 'Model that it serves, empty if not told' CODEC(ZSTD(1)),
     region            LowCardinality(String) COMMENT 'Region, empty if not told' CODEC(ZSTD(1)),

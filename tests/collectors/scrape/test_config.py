@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import tomli
 
 from fanlight_collectors.scrape import config
 from fanlight_collectors.scrape.samples import Place
@@ -44,6 +45,19 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "gpus", "gpu_ids"),
+    [
+        ("4", 4, ()),
+        ("['GPU-a', 'GPU-b/1', 'GPU-a']", 2, ("GPU-a", "GPU-b/1")),
+        ("['pod:vllm-0']", None, ("pod:vllm-0",)),
+    ],
+)
+def test_gpus_are_a_number_or_names(told: str, gpus: int | None, gpu_ids: tuple[str, ...]) -> None:
+    found = config.from_table(tomli.loads(f"[[targets]]\nurl = 'http://a/m'\ngpus = {told}"))
+    assert (found.targets[0].gpus, found.targets[0].gpu_ids) == (gpus, gpu_ids)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", ["there is no target; add [[targets]]"]),
@@ -52,6 +66,11 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
         ("[[targets]]\nurl = 'vllm:8000'", ["target 1: url is 'vllm:8000'; give an http://"]),
         ("[[targets]]\nurl = 'http://a/m'\ngpu = 2", ["target 1: gpu is no setting; there are gpus"]),
         ("[[targets]]\nurl = 'http://a/m'\ngpus = 0", ["gpus is 0; give a whole number"]),
+        (
+            "[[targets]]\nurl = 'http://a/m'\ngpus = []",
+            ["gpus is []; give a whole number, at least 1, or a list"],
+        ),
+        ("[[targets]]\nurl = 'http://a/m'\ngpus = ['']", ["gpus is ['']; give a whole number"]),
         ("[[targets]]\nurl = 'http://a/m'\nworkload = 'chat'", ["workload is 'chat'; there are serving"]),
         ("[[targets]]\nurl = 'http://a/m'\n[[targets]]\nurl = 'http://a/m'", ["http://a/m is there twice"]),
         ("[[targets]]\nurl = 'http://me:secret@a/m'", ["target 1: url holds a user or password"]),

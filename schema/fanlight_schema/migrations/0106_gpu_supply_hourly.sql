@@ -1,5 +1,5 @@
 -- gpu_supply_hourly: how many GPU-seconds were held, and how many of them were busy? A sample stands for the time since the
--- one before, and is in the hour of its end; time in which a GPU was not seen is in no figure. A divided GPU counts by the slices of its instances.
+-- one before; time in which a GPU was not seen is in no figure. A divided GPU counts by the slices of its instances.
 CREATE OR REPLACE VIEW gpu_supply_hourly
 (
     hour                  DateTime('UTC')   COMMENT 'Hour, UTC',
@@ -16,17 +16,27 @@ CREATE OR REPLACE VIEW gpu_supply_hourly
 )
 AS
 SELECT
-    toStartOfHour(sample.scraped_at, 'UTC') AS hour,
-    toString(sample.hardware) AS hardware,
-    toString(sample.region) AS region,
-    toString(sample.workload) AS workload,
-    toString(sample.model) AS model,
-    uniqExact(sample.gpu) AS gpus,
-    sum(sample.held) AS allocated_gpu_seconds,
-    sum(sample.held * sample.busy_share) AS busy_gpu_seconds,
-    sum(sample.held * (1 - sample.busy_share)) AS idle_gpu_seconds,
-    sum(if(isNull(sample.busy_share), sample.held, 0)) AS unknown_gpu_seconds,
-    sum(sample.window_s * sample.power_w) AS energy_j
-FROM (SELECT *, window_s * gpu_share AS held FROM gpu_samples FINAL) AS sample
+    toDateTime(seen.hour_number * 3600, 'UTC') AS hour,
+    seen.hardware AS hardware,
+    seen.region AS region,
+    seen.workload AS workload,
+    seen.model AS model,
+    uniqExact(seen.gpu) AS gpus,
+    sum(seen.held) AS allocated_gpu_seconds,
+    sum(seen.held * seen.busy_share) AS busy_gpu_seconds,
+    sum(seen.held * (1 - seen.busy_share)) AS idle_gpu_seconds,
+    sum(if(isNull(seen.busy_share), seen.held, 0)) AS unknown_gpu_seconds,
+    sum(seen.seconds * seen.power_w) AS energy_j
+FROM
+(
+    SELECT
+        *,
+        toUnixTimestamp64Milli(begins_at) AS begins_ms,
+        toUnixTimestamp64Milli(ends_at) AS ends_ms,
+        arrayJoin(range(intDiv(begins_ms, 3600000), intDiv(ends_ms - 1, 3600000) + 1)) AS hour_number,
+        (least(ends_ms, (hour_number + 1) * 3600000) - greatest(begins_ms, hour_number * 3600000)) / 1000 AS seconds,
+        seconds * gpu_share AS held
+    FROM gpu_windows
+) AS seen
 GROUP BY hour, hardware, region, workload, model
 COMMENT 'GPU-seconds held, busy and idle, by hour, hardware, region, workload and model';

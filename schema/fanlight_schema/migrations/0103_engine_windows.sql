@@ -13,6 +13,7 @@ CREATE OR REPLACE VIEW engine_windows
     server_address  String               COMMENT 'Host that spans of its callers name',
     hardware        String               COMMENT 'GPU of the catalogue, empty if not told',
     gpus            Nullable(UInt16)     COMMENT 'GPUs of the replica, NULL if not told',
+    gpu_ids         Array(String)        COMMENT 'Its GPUs as gpu_samples names them, or pod:NAME for those of a pod; empty if not told',
     region          String               COMMENT 'Region, empty if not told',
     workload        String               COMMENT 'serving, rl_rollout, eval, batch, training',
     restarted       Bool                 COMMENT 'Whether a counter was set back in the window',
@@ -28,43 +29,5 @@ CREATE OR REPLACE VIEW engine_windows
     decode_s        Nullable(Float64)    COMMENT 'Seconds of work on output; NULL if not told'
 )
 AS
-SELECT
-    told.scraped_before AS begins_at,
-    told.scraped_at AS ends_at,
-    (toUnixTimestamp64Milli(told.scraped_at) - toUnixTimestamp64Milli(told.scraped_before)) / 1000 AS window_s,
-    toString(told.target) AS target,
-    toString(told.engine) AS engine,
-    toString(told.model) AS model,
-    toString(told.server_address) AS server_address,
-    toString(told.hardware) AS hardware,
-    told.gpus AS gpus,
-    toString(told.region) AS region,
-    toString(told.workload) AS workload,
-    arrayExists((now, before) -> ifNull(now < before, 0), told.counters, told.counters_before) AS restarted,
-    told.running AS running,
-    told.waiting AS waiting,
-    told.kv_cache_share AS kv_cache_share,
-    told.done[1] AS input_tokens,
-    told.done[2] AS cached_tokens,
-    if(isNull(told.done[3]), greatest(0, told.done[1] - told.done[2]), told.done[3]) AS uncached_tokens,
-    told.done[4] AS output_tokens,
-    told.done[5] AS requests,
-    told.done[6] AS prefill_s,
-    told.done[7] AS decode_s
-FROM
-(
-    SELECT
-        *,
-        [input_tokens, cached_tokens, uncached_tokens, output_tokens, requests, prefill_s, decode_s] AS counters,
-        lagInFrame(counters) OVER (
-            PARTITION BY target, model ORDER BY scraped_at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-        ) AS counters_before,
-        lagInFrame(scraped_at) OVER (
-            PARTITION BY target, model ORDER BY scraped_at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-        ) AS scraped_before,
-        arrayMap((now, before) -> if(now < before, now, now - before), counters, arrayResize(counters_before, 7, NULL)) AS done
-    FROM engine_samples FINAL
-    WHERE status = 'ok'
-) AS told
-WHERE told.window_s > 0 AND notEmpty(told.counters_before)
+SELECT * FROM engine_windows_since(since = toDateTime(0, 'UTC'))
 COMMENT 'What inference engines did between two samples';
