@@ -17,7 +17,7 @@ AT_ONCE :=  # make's own flags for what can run side by side; .ci/run sets them
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards helm otelcol situations lint format bench bench-load bench-scale bench-gpu constraints clean setup \
+.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards helm otelcol situations lint format bench bench-load bench-scale bench-routes bench-gpu constraints clean setup \
   check-python
 
 help:  ## what can be made
@@ -88,6 +88,9 @@ bench-load: $(VENV)/.dev  ## 200 clients for MINUTES (default 1): parts, memory,
 
 bench-scale: $(VENV)/.dev  ## 20 million spans (SPANS) and a tenth: views exact, their time, bytes and CPU a span
 	$(BIN)/python tests/bench/scale.py --spans $(or $(SPANS),20000000)
+
+bench-routes: $(VENV)/.dev  ## the OpenTelemetry Collector beside `fanlight up`, same spans, one ClickHouse server (after make otelcol)
+	$(BIN)/python tests/bench/routes.py
 
 setup: $(VENV)/.dev $(OLDEST)/.ready $(FRAMEWORKS:%=.venv-%/.ready) $(CLICKHOUSE_DIR)/.ready
 

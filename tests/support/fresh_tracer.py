@@ -33,7 +33,9 @@ def fresh_tracer(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     monkeypatch.setenv("FANLIGHT_SPOOL_DIR", str(tmp_path_factory.getbasetemp() / secrets.token_hex(4)))
     _forget_global_provider()
     runtime.reset()
-    runtime.fork_generation += 1  # a span that an earlier test dropped, and that ends when collected, is not heard
+    runtime.fork_generation += (
+        1  # a span that an earlier test dropped, and that ends when collected, is not heard
+    )
     _guard.raise_errors(True)
     token = context.attach(context.Context())
     yield

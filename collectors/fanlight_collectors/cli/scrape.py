@@ -13,7 +13,7 @@ import typer
 from fanlight_collectors.cli.errors import CommandError, unusable
 from fanlight_collectors.cli.target import UP_SCHEMES, StoreOption, check_permission, find_target
 from fanlight_collectors.cli.through_up import open_up
-from fanlight_collectors.scrape import config, loop, sinks
+from fanlight_collectors.scrape import config, loop, sinks, tables
 from fanlight_schema.store import StoreError, open_store
 
 TIMEOUT_S = 5.0
@@ -46,9 +46,7 @@ def scrape(
     """
     wanted = _configuration(urls or [], config_file, every)
     with ExitStack() as opened:
-        write = _sink(find_target(store, for_writing=True), opened)
-        client = opened.enter_context(httpx.Client(timeout=TIMEOUT_S, trust_env=False))
-        scraper = loop.Scraper(wanted, client)
+        scraper, write = _parts(wanted, find_target(store, for_writing=True), opened)
         if once:
             batch = scraper.round()
             write(batch)
@@ -69,20 +67,28 @@ def _configuration(urls: list[str], file: Path | None, every_s: float) -> config
         raise unusable(str(error)) from error
 
 
-def _sink(target: str, opened: ExitStack) -> sinks.Sink:
+def _parts(wanted: config.ScrapeConfig, target: str, opened: ExitStack) -> tuple[loop.Rounds, sinks.Sink]:
+    """Who asks, and where samples go."""
     if target.startswith(UP_SCHEMES):
+        if wanted.from_tables:
+            raise unusable(f"from_tables reads tables of a ClickHouse server; {target} is an up")
         with closing(open_up(target)) as up:
-            return sinks.into_up(target, up.token)
+            return _scraper(wanted, opened), sinks.into_up(target, up.token)
     check_permission(target)
     try:
         store = open_store(target, create=False)
-    except StoreError as error:
+        opened.callback(store.close)
+        rounds = tables.TableReader(wanted, store) if wanted.from_tables else _scraper(wanted, opened)
+    except (StoreError, tables.NoTables) as error:
         raise unusable(str(error)) from error
-    opened.callback(store.close)
-    return sinks.into_store(store)
+    return rounds, sinks.into_store(store)
 
 
-def _until_stopped(scraper: loop.Scraper, write: sinks.Sink) -> None:
+def _scraper(wanted: config.ScrapeConfig, opened: ExitStack) -> loop.Scraper:
+    return loop.Scraper(wanted, opened.enter_context(httpx.Client(timeout=TIMEOUT_S, trust_env=False)))
+
+
+def _until_stopped(scraper: loop.Rounds, write: sinks.Sink) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

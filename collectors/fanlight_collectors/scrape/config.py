@@ -1,13 +1,14 @@
 """Which endpoints `fanlight scrape` reads, from a TOML file.
 
 every_s = 5
+from_tables = false                      # true: what a Collector's prometheus receiver has written
 
 [[targets]]
 url = "http://vllm.serving.svc:8000/metrics"
 server_address = "vllm.serving.svc"      # as spans of its callers have it; from the URL without it
 model = "Qwen/Qwen3-32B"                 # from its metrics without it
 hardware = "H100 SXM"
-gpus = 2                                 # of this replica
+gpus = ["GPU-8f2c", "GPU-9d1e"]          # of this replica, by UUID; ["pod:vllm-0"]; or their number
 region = "eu-west-1"
 workload = "serving"                     # serving, rl_rollout, eval, batch, training
 
@@ -30,6 +31,7 @@ from .samples import Place
 
 WORKLOADS: Final = ("serving", "rl_rollout", "eval", "batch", "training")
 NVML: Final = "nvml"
+POD: Final = "pod:"
 DEFAULT_EVERY_S: Final = 5.0
 LEAST_EVERY_S: Final = 1.0
 _TEXTS: Final = ("server_address", "model", "hardware", "region", "workload")
@@ -46,6 +48,7 @@ class ScrapeConfig:
 
     targets: tuple[Place, ...]
     every_s: float = DEFAULT_EVERY_S
+    from_tables: bool = False  # the targets' series are read from the store, not from the targets
 
 
 def from_file(path: Path) -> ScrapeConfig:
@@ -66,8 +69,12 @@ def from_urls(urls: Sequence[str], every_s: float = DEFAULT_EVERY_S) -> ScrapeCo
 
 def from_table(told: Mapping[str, Any]) -> ScrapeConfig:
     problems = [
-        f"{key} is no setting; there are every_s and targets" for key in told.keys() - {"every_s", "targets"}
+        f"{key} is no setting; there are every_s, from_tables and targets"
+        for key in sorted(told.keys() - {"every_s", "from_tables", "targets"})
     ]
+    from_tables = told.get("from_tables", False)
+    if not isinstance(from_tables, bool):
+        problems.append(f"from_tables is {from_tables!r}; give true or false")
     every_s = told.get("every_s", DEFAULT_EVERY_S)
     if isinstance(every_s, bool) or not isinstance(every_s, int | float) or every_s < LEAST_EVERY_S:
         problems.append(f"every_s is {every_s!r}; give seconds, at least {LEAST_EVERY_S:g}")
@@ -78,9 +85,13 @@ def from_table(told: Mapping[str, Any]) -> ScrapeConfig:
     places = [_place(number, target, problems) for number, target in enumerate(targets, start=1)]
     urls = [place.target for place in places]
     problems += [f"{url} is there twice" for url in sorted({url for url in urls if urls.count(url) > 1})]
+    if from_tables and NVML in urls:
+        problems.append(
+            "nvml is read on its own machine, not from tables; give it to another `fanlight scrape`"
+        )
     if problems:
         raise ScrapeConfigError("\n".join(problems))
-    return ScrapeConfig(tuple(places), float(every_s))
+    return ScrapeConfig(tuple(places), float(every_s), from_tables)
 
 
 def _place(number: int, told: Mapping[str, Any], problems: list[str]) -> Place:
@@ -101,11 +112,22 @@ def _place(number: int, told: Mapping[str, Any], problems: list[str]) -> Place:
     workload = texts.pop("workload") or "serving"
     if workload not in WORKLOADS:
         problems.append(f"{where}: workload is {workload!r}; there are {', '.join(WORKLOADS)}")
-    gpus = told.get("gpus")
-    if gpus is not None and (isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 1):
-        problems.append(f"{where}: gpus is {gpus!r}; give a whole number, at least 1")
+    gpus, gpu_ids = _gpus(where, told.get("gpus"), problems)
     texts["server_address"] = texts["server_address"] or _host(str(url))
-    return Place(target=str(url), workload=str(workload), gpus=gpus, **texts)
+    return Place(target=str(url), workload=str(workload), gpus=gpus, gpu_ids=gpu_ids, **texts)
+
+
+def _gpus(where: str, told: object, problems: list[str]) -> tuple[int | None, tuple[str, ...]]:
+    """How many GPUs a replica has, and which; a pod does not say how many."""
+    if told is None or (isinstance(told, int) and not isinstance(told, bool) and told >= 1):
+        return told, ()
+    if isinstance(told, list) and told and all(isinstance(one, str) and one for one in told):
+        by_pod = any(one.startswith(POD) for one in told)
+        return None if by_pod else len(set(told)), tuple(dict.fromkeys(told))
+    problems.append(
+        f"{where}: gpus is {told!r}; give a whole number, at least 1, or a list of UUIDs, or ['pod:NAME']"
+    )
+    return None, ()
 
 
 def _host(url: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Protocol
 
 import httpx
 
@@ -25,6 +26,39 @@ class Batch:
     engines: list[Row] = field(default_factory=list)
     gpus: list[Row] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)  # one line each, for the log
+
+    def add(self, place: Place, reading: Reading, at: datetime, window_s: float) -> None:
+        """One sample of one target."""
+        if reading.engines or reading.status != "ok":
+            self.engines.extend(engine_rows(place, reading, at, window_s))
+        self.gpus.extend(gpu_rows(place, reading, at, window_s))
+        if reading.status != "ok":
+            self.failures.append(f"{place.target}: {reading.status}: {reading.detail}")
+
+
+class Rounds(Protocol):
+    """What is asked of all targets again and again."""
+
+    config: ScrapeConfig
+
+    def round(self) -> Batch: ...
+
+
+@dataclass
+class Windows:
+    """How long a sample stands for: since the one before it of the same target, where that was seen."""
+
+    every_s: float
+    last: dict[str, datetime] = field(default_factory=dict)
+
+    def of(self, target: str, at: datetime) -> float:
+        """Seconds; 0 for the first sample, and after a gap."""
+        before = self.last.get(target)
+        self.last[target] = at
+        if before is None:
+            return 0.0
+        passed_s = (at - before).total_seconds()
+        return passed_s if 0 < passed_s <= LONGEST_WINDOW * self.every_s else 0.0
 
 
 def fetch(client: httpx.Client, place: Place) -> Reading:
@@ -49,12 +83,14 @@ def fetch(client: httpx.Client, place: Place) -> Reading:
 
 @dataclass
 class Scraper:
-    """Rounds over all targets. A sample stands for the time since the one before it, where that was seen."""
+    """Rounds over all targets."""
 
     config: ScrapeConfig
     client: httpx.Client
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
-    _last: dict[str, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._windows = Windows(self.config.every_s)
 
     def round(self) -> Batch:
         """One sample of every target."""
@@ -62,28 +98,16 @@ class Scraper:
         with ThreadPoolExecutor(min(AT_ONCE, len(self.config.targets))) as pool:
             answers = pool.map(self._ask, self.config.targets)
             for place, (reading, at) in zip(self.config.targets, answers, strict=True):
-                window_s = self._window_s(place.target, at) if reading.status == "ok" else 0.0
-                if reading.engines or reading.status != "ok":
-                    batch.engines.extend(engine_rows(place, reading, at, window_s))
-                batch.gpus.extend(gpu_rows(place, reading, at, window_s))
-                if reading.status != "ok":
-                    batch.failures.append(f"{place.target}: {reading.status}: {reading.detail}")
+                window_s = self._windows.of(place.target, at) if reading.status == "ok" else 0.0
+                batch.add(place, reading, at, window_s)
         return batch
 
     def _ask(self, place: Place) -> tuple[Reading, datetime]:
         """What it says, and when it said so: a slow target shifts the time of no other."""
         return fetch(self.client, place), self.now()
 
-    def _window_s(self, target: str, at: datetime) -> float:
-        before = self._last.get(target)
-        self._last[target] = at
-        if before is None:
-            return 0.0
-        passed_s = (at - before).total_seconds()
-        return passed_s if 0 < passed_s <= LONGEST_WINDOW * self.config.every_s else 0.0
 
-
-def run(scraper: Scraper, write: Callable[[Batch], None], stop: threading.Event) -> None:
+def run(scraper: Rounds, write: Callable[[Batch], None], stop: threading.Event) -> None:
     """Rounds until `stop` is set, with the interval between them."""
     while True:
         write(scraper.round())

@@ -9,7 +9,7 @@ import csv
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -81,6 +81,11 @@ def read(text: str) -> Reading:
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     except ValueError as error:
         return Reading("no_metrics", f"the answer is no Prometheus text: {_short(str(error))}")
+    return of_samples(samples)
+
+
+def of_samples(samples: Sequence[Sample]) -> Reading:
+    """What the samples of one scrape of one target say, whoever took them."""
     if not samples:
         return Reading("no_metrics", "the answer holds no metric")
     known = [(sample, metric) for sample in samples for metric in _known(sample)]
@@ -105,8 +110,12 @@ def _known(sample: Sample) -> Iterable[Metric]:
     name = PREFIXES.sub("", sample.name)
     if name.startswith("vllm_"):
         name = name.replace("vllm_", "vllm:", 1)
-    # The parser gives every counter the suffix that OpenMetrics asks for; not all exporters write it.
-    for metric in metrics().get(name) or metrics().get(name.removesuffix("_total"), ()):
+    # The parser gives every counter the suffix that OpenMetrics asks for; not all exporters write it, and a
+    # Collector may take it away (trim_metric_suffixes).
+    found = (
+        metrics().get(name) or metrics().get(name.removesuffix("_total")) or metrics().get(f"{name}_total")
+    )
+    for metric in found or ():
         if not metric.label or sample.labels.get(metric.label) == metric.value:
             yield metric
 
@@ -152,6 +161,7 @@ def _gpus(known: list[tuple[Sample, Metric]]) -> Iterable[GpuReading]:
             host=labels.get("Hostname", ""),
             gpu_share=_share(labels.get("GPU_I_PROFILE", "")) if instance else 1.0,
             values=values,
+            pod=labels.get("pod", ""),
         )
 
 
