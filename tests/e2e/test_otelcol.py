@@ -17,15 +17,29 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    Gauge,
+    Metric,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from prometheus_client.parser import text_string_to_metric_families
 
 import exact_figures
 import helm
+import metrics_server
 import otelcol
 import random_cascades
 import small_agent
 from clickhouse_server import Server, free_ports, library, running_in
+from fanlight_collectors.scrape import config, tables
 from fanlight_schema import migrate, refresh
-from fanlight_schema.store import Store, open_store
+from fanlight_schema.store import Store, StoreError, open_store
 from hostile_delivery import as_otlp
 from otelcol import Collector, running_collector
 from requirements import require
@@ -67,8 +81,9 @@ def test_the_configurations_of_collector_and_chart_are_valid(tmp_path: Path) -> 
         "OTELCOL_TOKEN_FILE": str(tmp_path / "token"),
         "OTELCOL_QUEUE": str(tmp_path / "queue"),
     }
-    told = otelcol.validated(otelcol.CONFIG, **environment)
-    assert told.returncode == 0, told.stderr
+    for configs in ((otelcol.CONFIG,), (otelcol.CONFIG, otelcol.METRICS)):
+        told = otelcol.validated(*configs, **environment)
+        assert told.returncode == 0, told.stderr
     if helm.program() is not None:
         for values in sorted(helm.EXAMPLES.glob("*.yaml")):
             (config,) = [
@@ -128,6 +143,73 @@ def test_a_wrong_token_is_refused_and_prompts_of_other_tracers_are_masked(
     kept = store.query("SELECT toString(SpanAttributes) FROM otel_traces").rows
     assert kept
     assert not any("secret words" in text for (text,) in kept)
+
+
+def as_metrics(text: str, instance: str, at_s: int) -> bytes:
+    """One scrape of an endpoint as the prometheus receiver hands it on."""
+    metrics = []
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if family.type in ("counter", "gauge"):
+                point = NumberDataPoint(
+                    time_unix_nano=at_s * 10**9,
+                    as_double=sample.value,
+                    attributes=[
+                        KeyValue(key=key, value=AnyValue(string_value=value))
+                        for key, value in sample.labels.items()
+                    ],
+                )
+                told = (
+                    {"sum": Sum(data_points=[point], is_monotonic=True, aggregation_temporality=2)}
+                    if family.type == "counter"
+                    else {"gauge": Gauge(data_points=[point])}
+                )
+                metrics.append(Metric(name=sample.name, **told))
+    resource = Resource(
+        attributes=[KeyValue(key="service.instance.id", value=AnyValue(string_value=instance))]
+    )
+    scopes = [ScopeMetrics(metrics=metrics)]
+    request = ExportMetricsServiceRequest(
+        resource_metrics=[ResourceMetrics(resource=resource, scope_metrics=scopes)]
+    )
+    body: bytes = request.SerializeToString()
+    return body
+
+
+def test_series_that_the_collector_wrote_are_samples_of_engines_and_gpus(
+    clickhouse_server: Server, tmp_path: Path
+) -> None:
+    database, store = fresh(clickhouse_server)
+    asked = config.from_table(
+        {
+            "from_tables": True,
+            "targets": [{"url": "http://vllm:8000/metrics"}, {"url": "http://dcgm:9400/metrics"}],
+        }
+    )
+    begin = int(time.time()) - 600
+    configs = (otelcol.CONFIG, otelcol.METRICS)
+    with running_collector(tmp_path, clickhouse_server.tcp_port, database, configs=configs) as collector:
+        for step in range(3):
+            for text, instance in ((metrics_server.VLLM, "vllm:8000"), (metrics_server.DCGM, "dcgm:9400")):
+                collector.send(as_metrics(text, instance, begin + 5 * step), signal_name="metrics")
+        deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
+        points = "SELECT count() FROM otel_metrics_gauge WHERE MetricName = 'DCGM_FI_DEV_FB_USED'"
+        while time.monotonic() < deadline:
+            try:
+                if store.query(points).rows[0][0] >= 3:
+                    break
+            except StoreError:
+                pass  # the exporter makes the tables with its first batch
+            time.sleep(0.2)
+    batch = tables.TableReader(asked, store).round()
+    assert not batch.failures
+    assert [(row["engine"], row["window_s"], row["running"]) for row in batch.engines] == [
+        ("vllm", 0.0, 8.0),
+        ("vllm", 5.0, 8.0),
+        ("vllm", 5.0, 8.0),
+    ]
+    assert {(row["gpu"], row["busy_share"]) for row in batch.gpus} == {("GPU-a", 0.8), ("GPU-b", 0.5)}
+    store.close()
 
 
 def killed(collector: Collector, _: "Outages") -> None:

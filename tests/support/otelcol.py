@@ -20,6 +20,7 @@ from clickhouse_server import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "deploy" / "otelcol" / "config.yaml"
+METRICS = ROOT / "deploy" / "otelcol" / "metrics.yaml"  # beside CONFIG
 BUILT = ROOT / ".cache" / "otelcol" / "_build" / "fanlight-otelcol"
 TOKEN = "what-senders-show"
 START_TIMEOUT_S = 60
@@ -32,12 +33,12 @@ def program() -> Path | None:
     return found if found.is_file() else None
 
 
-def validated(config: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What the collector itself says of a configuration."""
+def validated(*configs: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What the collector itself says of a configuration, its files merged."""
     found = program()
     assert found is not None
     return subprocess.run(
-        [found, "validate", f"--config={config}"],
+        [found, "validate", *(f"--config={config}" for config in configs)],
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
@@ -54,6 +55,7 @@ class Collector:
     environment: dict[str, str]
     http_port: int
     health_port: int
+    configs: tuple[Path, ...] = (CONFIG,)
     process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     @property
@@ -65,7 +67,10 @@ class Collector:
         assert found is not None
         with (self.folder / "otelcol.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [found, f"--config={CONFIG}"], env=self.environment, stdout=log, stderr=log
+                [found, *(f"--config={config}" for config in self.configs)],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -83,10 +88,12 @@ class Collector:
         self.process.send_signal(how)
         self.process.wait(timeout=60)
 
-    def send(self, body: bytes, token: str = TOKEN, timeout_s: float = 120) -> None:
+    def send(
+        self, body: bytes, token: str = TOKEN, timeout_s: float = 120, signal_name: str = "traces"
+    ) -> None:
         """One OTLP request, again and again until it is acknowledged, as every OTLP exporter does."""
         request = urllib.request.Request(
-            f"{self.url}/v1/traces",
+            f"{self.url}/v1/{signal_name}",
             data=body,
             headers={"content-type": "application/x-protobuf", "authorization": f"Bearer {token}"},
         )
@@ -107,7 +114,11 @@ class Collector:
 
 @contextmanager
 def running_collector(
-    folder: Path, tcp_port: int, database: str, writer: tuple[str, str] = ("default", "")
+    folder: Path,
+    tcp_port: int,
+    database: str,
+    writer: tuple[str, str] = ("default", ""),
+    configs: tuple[Path, ...] = (CONFIG,),
 ) -> Iterator[Collector]:
     """The collector of deploy/otelcol on free ports of loopback, with its queue in the folder."""
     grpc_port, http_port, health_port = free_ports(3)
@@ -118,6 +129,8 @@ def running_collector(
         "CLICKHOUSE_DATABASE": database,
         "CLICKHOUSE_WRITER": writer[0],
         "CLICKHOUSE_WRITER_PASSWORD": writer[1],
+        "CLICKHOUSE_METRICS_WRITER": writer[0],
+        "CLICKHOUSE_METRICS_WRITER_PASSWORD": writer[1],
         "OTELCOL_TOKEN_FILE": str(folder / "token"),
         "OTELCOL_QUEUE": str(folder / "queue"),
         "OTELCOL_GRPC": f"127.0.0.1:{grpc_port}",
@@ -125,7 +138,7 @@ def running_collector(
         "OTELCOL_HEALTH": f"127.0.0.1:{health_port}",
         "OTELCOL_METRICS_PORT": str(free_ports(1)[0]),
     }
-    collector = Collector(folder, environment, http_port, health_port)
+    collector = Collector(folder, environment, http_port, health_port, configs)
     collector.start()
     try:
         yield collector

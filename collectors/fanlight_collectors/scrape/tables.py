@@ -58,7 +58,7 @@ class NoTables(RuntimeError):
 
 @dataclass
 class TableReader:
-    """Rounds over all targets, each with every scrape that the Collector has written since the round before."""
+    """Rounds over all targets, with every scrape that the Collector has written since the one before."""
 
     config: ScrapeConfig
     store: Store
@@ -69,8 +69,8 @@ class TableReader:
         there = {name for (name,) in self.store.query("SHOW TABLES LIKE 'otel_metrics_%'").rows}
         if missing := [name for name in TABLES if name not in there]:
             raise NoTables(
-                f"{self.store.database} has no {', '.join(missing)}: a Collector with a metrics pipeline to this"
-                " database makes them (clickhouse exporter with create_schema: true), or leave from_tables out"
+                f"{self.store.database} has no {', '.join(missing)}: a Collector with a metrics pipeline to"
+                " this database makes them (clickhouse exporter, create_schema: true)"
             )
         self._windows = Windows(self.config.every_s)
 
@@ -112,7 +112,7 @@ class TableReader:
 
 
 def instance_of(place: Place) -> str:
-    """What the prometheus receiver calls a target: host:port, the port of its scheme where the URL has none."""
+    """What the prometheus receiver calls a target: host:port, its scheme's port where the URL has none."""
     url = urlsplit(place.target)
     return f"{url.hostname}:{url.port or {'https': 443}.get(url.scheme, 80)}"
 
