@@ -7,8 +7,13 @@ figures in the store can be compared with the truth:
     with running_demo_server(seed=7) as server:
         OpenAI(base_url=server.base_url, api_key="demo").chat.completions.create(...)
         server.tally.requests
+
+As a program it serves until it is stopped, with a line for each request, on any address:
+
+    python -m fanlight_collectors.demo_server --listen 127.0.0.1:8000
 """
 
+import argparse
 import asyncio
 import base64
 import json
@@ -16,7 +21,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -229,3 +234,21 @@ def _events(body: Json, answer: Answer, answer_id: str) -> Iterator[Json]:
     options = body.get("stream_options")
     if isinstance(options, Mapping) and options.get("include_usage"):
         yield {**base, "choices": [], "usage": _usage(answer)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fanlight_collectors.demo_server", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--listen", default="127.0.0.1:8000", metavar="HOST:PORT", help="where it answers")
+    parser.add_argument("--seed", type=int, default=7, help="which answers it gives")
+    options = parser.parse_args(arguments)
+    host, _, port = options.listen.rpartition(":")
+    if not host or not port.isdigit():
+        parser.error(f"--listen is {options.listen!r}; give host:port, for example 127.0.0.1:8000")
+    uvicorn.run(DemoApi(DemoModel(options.seed)).app(), host=host, port=int(port), lifespan="off")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@ import openai
 import pytest
 
 from fanlight_collectors.demo_model import DemoModel, count_tokens, prompt_text
-from fanlight_collectors.demo_server import RunningDemoServer, running_demo_server
+from fanlight_collectors.demo_server import RunningDemoServer, main, running_demo_server
 
 QUESTION = [{"role": "user", "content": "How many GPUs does a city of agents need?"}]
 
@@ -77,3 +77,9 @@ def test_a_request_that_makes_no_sense_is_answered_400_as_openai_does() -> None:
         pytest.raises(openai.BadRequestError, match="messages"),
     ):
         client.chat.completions.create(model="m", messages=[])
+
+
+def test_an_address_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--listen", "8000"])
+    assert "--listen is '8000'; give host:port" in capsys.readouterr().err
