@@ -176,6 +176,14 @@ def _require_known(store: Store, states: list[MigrationStatus]) -> None:
         )
 
 
+def missing(store: Store) -> list[str]:
+    """Tables and views that were made and are gone, in the order in which they are made."""
+    applied = {one.version for one in status(store) if one.state == "applied"}
+    there = _names(store)
+    made = [one.created[1] for one in migrations_for(store) if one.version in applied and one.created]
+    return [name for name in made if name not in there]
+
+
 def _names(store: Store) -> set[str]:
     """Tables and views that the database has."""
     rows = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()").rows

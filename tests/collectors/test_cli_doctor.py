@@ -103,6 +103,15 @@ def test_a_store_of_another_schema_is_told_before_anything_is_asked(tmp_path: Pa
     assert "fanlight schema apply" in found[0]["fix"]
 
 
+def test_tables_and_views_that_somebody_dropped_are_named(tmp_path: Path) -> None:
+    store = store_with(tmp_path)
+    made_store.make(Path(store), commands=["DROP VIEW gpu_supply_hourly", "DROP TABLE engine_samples"])
+    code, found = asked(tmp_path, store)
+    assert (code, len(found)) == (1, 1)
+    assert found[0]["what"] == "2 tables and views are missing: engine_samples, gpu_supply_hourly"
+    assert "fanlight schema apply" in found[0]["fix"]
+
+
 def test_no_store_is_exit_code_2(tmp_path: Path) -> None:
     result = run_cli("doctor", "--store", "clickhouse://127.0.0.1:9/x", folder=tmp_path)
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)

@@ -24,6 +24,8 @@ from fanlight_schema import backfill, drift, migrate, otel_traces, retention
 from fanlight_schema.store import DEFAULT_DATABASE, QueryError, Store, StoreError, open_store
 from fanlight_schema.store.urls import parse_url
 
+SHOWN_AT_MOST = 3  # of the names of what is missing
+
 
 def apply(
     with_backfill: Annotated[
@@ -148,13 +150,26 @@ def behind(target: str) -> Finding | None:
     """What `doctor` tells where the store's tables are not this fanlight's; None where they are."""
     states = _states(target)
     if not (number := _behind(states)):
-        return None
+        return _gone(target)
     if number == len(states) and all(one.state == "pending" for one in states):
         what, _, fix = no_tables(_shown(target)).partition("; ")
         return Finding("wrong", f"the store {what}", fix)
     return Finding(
         "wrong", f"{_count(number)} of the store are not as this fanlight has them", _fix(target, states)
     )
+
+
+def _gone(target: str) -> Finding | None:
+    """Tables that somebody has dropped; not looked for through an `up`, which makes them when it starts."""
+    if target.startswith(UP_SCHEMES):
+        return None
+    with closing(open_store(target, create=False)) as opened:
+        gone = migrate.missing(opened)
+    if not gone:
+        return None
+    what = "table or view is" if len(gone) == 1 else "tables and views are"
+    fix = f"run: fanlight schema apply --store {_shown(target)}"
+    return Finding("wrong", f"{len(gone)} {what} missing: {', '.join(gone[:SHOWN_AT_MOST])}", fix)
 
 
 def _differences(target: str) -> list[drift.Difference]:
