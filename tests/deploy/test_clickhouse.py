@@ -1,12 +1,8 @@
-"""The users, roles, profiles, quotas and the storage policy of deploy/clickhouse, in force on a real server.
-
-The server of the tests takes users from XML and holds them to their grants, as any ClickHouse does.
-"""
+"""Users, roles, profiles, quotas and the storage policy of deploy/clickhouse, in force on a real server."""
 
 import hashlib
 import random
 import re
-import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,48 +16,29 @@ import exact_figures
 import otelcol
 import otlp_json
 import random_cascades
-from clickhouse_server import Server, free_ports, library, running_in
+from clickhouse_image import running_image
+from clickhouse_server import Server
 from fanlight_collectors.cli.target import DirectReader
 from fanlight_schema import drift, migrate, refresh, retention
 from fanlight_schema.store import Store, open_store
 from hostile_delivery import as_otlp
-from requirements import require
 from serving import eventually
 
 CLICKHOUSE = Path(__file__).resolve().parents[2] / "deploy" / "clickhouse"
 PASSWORDS = {name: f"{name}'s own" for name in ("migrator", "otel_writer", "grafana_reader")}
-# What the image of ClickHouse brings; the files of deploy/clickhouse are merged into it.
-IMAGE_USERS = """
-<clickhouse>
-  <profiles><default/></profiles>
-  <quotas><default/></quotas>
-  <users><default>
-    <password/><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-  </default></users>
-</clickhouse>
-"""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = library()
-    require(found is not None, "the ClickHouse test server")
-    assert found is not None
-    folder = tmp_path_factory.mktemp("clickhouse")
-    shutil.copytree(CLICKHOUSE / "users.d", folder / "users.d")
-    (folder / "users.xml").write_text(IMAGE_USERS)
     hashes = "".join(
         f"<{name}><password_sha256_hex>{hashlib.sha256(word.encode()).hexdigest()}</password_sha256_hex></{name}>"
         for name, word in PASSWORDS.items()
     )
-    (folder / "users.d" / "passwords.xml").write_text(f"<clickhouse><users>{hashes}</users></clickhouse>")
-    (folder / "config.d").mkdir()
-    storage = (CLICKHOUSE / "config.d" / "storage.xml").read_text()
-    (folder / "config.d" / "storage.xml").write_text(
-        storage.replace("/var/lib/clickhouse-cold", str(folder / "cold"))
-    )
-    config = f"<clickhouse><users_config>{folder}/users.xml</users_config></clickhouse>"
-    with running_in(found, folder, free_ports(2), config) as running:
+    files = {
+        str(path.relative_to(CLICKHOUSE)): path.read_text() for path in sorted(CLICKHOUSE.glob("*.d/*.xml"))
+    }
+    files["users.d/passwords.xml"] = f"<clickhouse><users>{hashes}</users></clickhouse>"
+    with running_image(tmp_path_factory.mktemp("clickhouse"), files) as running:
         yield running
 
 
