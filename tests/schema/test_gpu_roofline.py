@@ -12,7 +12,7 @@ from fanlight_schema.gpu import catalogue, roofline, seeds
 from fanlight_schema.gpu.catalogue import Model
 from fanlight_schema.gpu.features import Work, steps, work
 from fanlight_schema.gpu.pricing import cost
-from fanlight_schema.gpu.roofline import Replica
+from fanlight_schema.gpu.roofline import Rates, Replica
 
 H100 = catalogue.hardware()["H100 SXM"]
 LLAMA_70B = catalogue.models()["Llama-3.1-70B"]
@@ -150,6 +150,27 @@ def test_layers_with_a_window_cost_between_nothing_and_a_full_window_a_token(
     exact = cost(asked, full, 8) + full.r_a * seen.a + full.r_k * seen.k  # all 80 layers once more
     assert cost(asked, full, 8) <= exact * (1 + 1e-12)
     assert exact <= cost(asked, high, 8) * (1 + 1e-12)
+
+
+@given(
+    st.sampled_from([model for model in catalogue.models().values() if model.windowed_layers]),
+    st.integers(0, 20_000),
+    st.integers(0, 20_000),
+    st.integers(0, 4_000),
+    st.floats(seeds.BATCH_LOW, seeds.BATCH_HIGH),
+)
+def test_a_shipped_card_s_bounds_hold_what_layers_with_a_window_really_see(
+    model: Model, cached: int, uncached: int, output: int, batch: float
+) -> None:
+    card = seeds.modelled_card(model, H100)
+    priced = Rates(**{name: getattr(card, name) for name in Rates.__slots__})
+    none = roofline.rates(model, H100, card.gpus, model.precision)
+    asked = work(cached + uncached, cached, output)
+    seen = work(cached + uncached, cached, output, window=model.window)
+    layers = model.windowed_layers / model.full_attention_layers
+    exact = cost(asked, none, batch) + layers * (none.r_a * seen.a + none.r_k * seen.k)
+    assert card.low_factor * cost(asked, priced, batch) <= roofline.LOW_FACTOR * exact * (1 + 1e-9)
+    assert roofline.HIGH_FACTOR * exact <= card.high_factor * cost(asked, priced, batch) * (1 + 1e-9)
 
 
 def test_what_does_not_fit_is_said() -> None:

@@ -127,7 +127,7 @@ def replica_rates(model: Model, gpu: Hardware, replica: Replica) -> Rates:
 def with_windows(found: Rates, model: Model, gpu: Hardware, layers: int, window: int) -> Rates:
     """The rates with `layers` more that attend to, and cache, the last `window` tokens.
 
-    Each token is charged a full window, in prefill and in each decode step: exact beyond the window, and an
+    Each token is charged `window` tokens, in prefill and in each decode step: exact beyond the window, and an
     upper bound below it. The lower bound is `found` itself.
     """
     pairs, reads = layers * window, layers * window * model.kv_values_per_layer * KV_BYTES

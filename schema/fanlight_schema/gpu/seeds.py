@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from ..store import Store
 from .catalogue import REFERENCE_GPU, Hardware, Model, hardware, models
 from .roofline import (
+    CONTEXT_TOKENS,
     HIGH_FACTOR,
     LOW_FACTOR,
+    Rates,
     largest_batch,
     rates,
     reference_factor,
     replica_gpus,
+    with_windows,
 )
 
 SEED = "gpu_catalogue"
@@ -109,7 +112,7 @@ def profile_name(gpus: int, precision: str) -> str:
 def modelled_card(model: Model, gpu: Hardware) -> RateCard:
     """The card of a model on as many of a GPU as it needs there, in its released precision."""
     gpus = replica_gpus(model, gpu, model.precision)
-    found = rates(model, gpu, gpus, model.precision)
+    found, low_factor, high_factor = _rates_in_windows(model, gpu, gpus)
     return RateCard(
         model=model.name,
         hardware=gpu.name,
@@ -129,11 +132,32 @@ def modelled_card(model: Model, gpu: Hardware) -> RateCard:
         t_s=found.t_s,
         dense_share=found.dense_share,
         expert_share=found.expert_share,
-        low_factor=LOW_FACTOR,
-        high_factor=HIGH_FACTOR,
+        low_factor=LOW_FACTOR * low_factor,
+        high_factor=HIGH_FACTOR * high_factor,
         reference_factor=reference_factor(gpu),
         source=f"roofline; {model.source}; {gpu.source}",
     )
+
+
+def _rates_in_windows(model: Model, gpu: Hardware, gpus: int) -> tuple[Rates, float, float]:
+    """The rates, and how much lower and higher they are where layers with a window see none of it, or all.
+
+    The value has half of CONTEXT_TOKENS in them, at most.
+    """
+    none = rates(model, gpu, gpus, model.precision)
+    if not model.windowed_layers:
+        return none, 1.0, 1.0
+
+    def seeing(tokens: int) -> Rates:
+        return with_windows(none, model, gpu, model.windowed_layers, tokens)
+
+    def over(one: Rates, other: Rates) -> tuple[float, float]:
+        """How the prices of an input and of an output token compare, at most in any batch that is shipped."""
+        inputs = (one.r_u + gpus * one.x_u) / (other.r_u + gpus * other.x_u)
+        return inputs, one.per_output_token(BATCH_HIGH) / other.per_output_token(BATCH_HIGH)
+
+    value, whole = seeing(min(model.window, CONTEXT_TOKENS // 2)), seeing(model.window)
+    return value, min(over(none, value)), max(over(whole, value))
 
 
 def placement(model: Model, gpu: Hardware, source: str, priority: int) -> Placement:
