@@ -17,15 +17,17 @@ sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 25
 
 for name in migrator_password otel_writer_password grafana_reader_password grafana_admin_password ingest_token; do
   [ -s "$name" ] || word > "$name"
+  printf %s "$(cat "$name")" > new  # an editor's last newline would be part of the collector's password
+  mv new "$name"
 done
 
 # ClickHouse is told the SHA-256 of each password alone.
 {
   echo '<clickhouse><users>'
   for user in migrator otel_writer grafana_reader; do
-    sum=$(tr -d '\n' < "${user}_password" | sha256 | cut -d ' ' -f 1)
+    sum=$(sha256 < "${user}_password" | cut -d ' ' -f 1)
     echo "  <$user><password_sha256_hex>$sum</password_sha256_hex></$user>"
   done
   echo '</users></clickhouse>'
-} > passwords.xml.new
-mv passwords.xml.new passwords.xml
+} > new
+mv new passwords.xml

@@ -116,6 +116,8 @@ def test_passwords_are_made_once_and_are_their_owner_s(tmp_path: Path) -> None:
     assert len(set(words)) == len(words)
     assert not any(word in before["passwords.xml"] for word in words)
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    with (secrets / "otel_writer_password").open("a") as edited:
+        edited.write("\n")
     compose.made_secrets(tmp_path)
     assert {path.name: path.read_text() for path in secrets.iterdir()} == before
 
