@@ -36,7 +36,8 @@ WRITERS = 2
 CACHES = ("MARK", "UNCOMPRESSED", "QUERY CONDITION")
 PUBLIC_VIEWS = (
     "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'"
-    " AND comment NOT LIKE '%open build%' AND name NOT LIKE 'priced%' AND NOT endsWith(name, '_since') ORDER BY name"
+    " AND comment NOT LIKE '%open build%' AND name NOT LIKE 'priced%'"
+    " AND NOT endsWith(name, '_since') ORDER BY name"
 )
 ON_DISK = (
     "SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts"
