@@ -1,4 +1,4 @@
-"""The configuration of several servers is read by a real one, which then knows its cluster, its shard and its settings.
+"""The configuration of several servers is read by a real one, which then knows its cluster and its place.
 
 One server alone: nothing is sent to the others of its cluster, and there is no Keeper.
 """
@@ -50,8 +50,8 @@ def test_a_server_knows_its_cluster_and_its_place_in_it(store: Store) -> None:
 @pytest.mark.parametrize("profile", ["default", "fanlight_writer", "fanlight_migrator"])
 def test_whoever_writes_waits_for_shards_and_replicas(store: Store, profile: str) -> None:
     told = store.query(
-        "SELECT setting_name, value FROM system.settings_profile_elements WHERE profile_name = {profile:String}"
-        " AND setting_name IN ('distributed_foreground_insert', 'insert_quorum') ORDER BY ALL",
+        "SELECT setting_name, value FROM system.settings_profile_elements"
+        " WHERE profile_name = {profile:String} AND setting_name IN ('distributed_foreground_insert', 'insert_quorum') ORDER BY ALL",
         {"profile": profile},
     ).rows
     assert told == [("distributed_foreground_insert", "1"), ("insert_quorum", "2")]
