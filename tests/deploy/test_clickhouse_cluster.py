@@ -51,7 +51,8 @@ def test_a_server_knows_its_cluster_and_its_place_in_it(store: Store) -> None:
 def test_whoever_writes_waits_for_shards_and_replicas(store: Store, profile: str) -> None:
     told = store.query(
         "SELECT setting_name, value FROM system.settings_profile_elements"
-        " WHERE profile_name = {profile:String} AND setting_name IN ('distributed_foreground_insert', 'insert_quorum') ORDER BY ALL",
+        " WHERE profile_name = {profile:String}"
+        " AND setting_name IN ('distributed_foreground_insert', 'insert_quorum') ORDER BY ALL",
         {"profile": profile},
     ).rows
     assert told == [("distributed_foreground_insert", "1"), ("insert_quorum", "2")]
