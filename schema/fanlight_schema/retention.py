@@ -16,6 +16,8 @@ TIMES = {  # what can be aged: tables by name with the time that says how old a 
     "otel_traces": {"otel_traces": "toDateTime(Timestamp)", "otel_traces_trace_id_ts": "toDateTime(Start)"},
     "spans": {"spans": "toDateTime(started_at)"},
     "ingest_rejects": {"ingest_rejects": "toDateTime(time)"},
+    "engine_samples": {"engine_samples": "toDateTime(scraped_at)"},
+    "gpu_samples": {"gpu_samples": "toDateTime(scraped_at)"},
 }
 COLD_VOLUME = "cold"  # of the table's storage policy; see ClickHouse's "Using multiple block devices"
 TEXT = re.compile(r"(?P<table>\w+)=(?:(?P<keep>\d+)d|forever)(?:,cold=(?P<cold>\d+)d)?")

@@ -1,4 +1,4 @@
-"""The public views on 20 million spans, and on a tenth: exact, how fast, how large, at what cost.
+"""Public views and dashboards on 20 million spans, and on a tenth: exact, how fast, how large, at what cost.
 
     python tests/bench/scale.py [--spans 20000000] [--folder .cache/bench-scale] [--repeats 5] [--json PATH]
 
@@ -25,6 +25,7 @@ from typing import Any
 import report
 import scale_spans
 import support_path  # noqa: F401
+from scale_dashboards import dashboard_questions
 from scale_questions import Question, questions, whole_views
 from scale_truth import check
 
@@ -199,13 +200,18 @@ def bench(folder: Path, spans: int, repeats: int) -> tuple[Written, list[Row], l
             written = write(store, spans)
             complete.write_text(json.dumps(asdict(written)))
         check(store, written.actions)
-        largest = store.query("SELECT action_id FROM actions ORDER BY spans DESC, action_id LIMIT 1").rows[0][
+        largest = store.query(LARGEST_ACTION).rows[0][0]
+        trace = store.query(f"SELECT trace_id FROM model_calls WHERE action_id = '{largest}' LIMIT 1").rows[
             0
-        ]
+        ][0]
         views = [row[0] for row in store.query(PUBLIC_VIEWS).rows]
         rows = [
             measure(store, folder, question, written.spans, repeats)
-            for question in (*questions(largest), *whole_views(views))
+            for question in (
+                *questions(largest),
+                *dashboard_questions(largest, trace),
+                *whole_views(views),
+            )
         ]
         sizes = [tuple(row) for row in store.query(ON_DISK).rows]
     return written, rows, sizes  # type: ignore[return-value]

@@ -93,3 +93,13 @@ def test_a_ttl_of_ours_is_not_told_as_the_operator_s(store: Store) -> None:
 def test_what_does_not_say_how_long_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(StoreError, match="spans=400d"):
         retention.parse(text)
+
+
+@pytest.mark.parametrize("table", ["engine_samples", "gpu_samples"])
+def test_samples_of_engines_and_gpus_are_dropped_by_the_week(embedded_store: Store, table: str) -> None:
+    for days_ago in (1, 60):
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - days_ago * 86_400))
+        embedded_store.insert_bytes(table, f'{{"scraped_at": "{at}", "target": "t"}}'.encode(), "JSONEachRow")
+    assert retention.keep(embedded_store, retention.parse(f"{table}=30d")) == 1
+    embedded_store.command(f"OPTIMIZE TABLE {table} FINAL")
+    assert embedded_store.query(f"SELECT count() FROM {table}").rows == [(1,)]

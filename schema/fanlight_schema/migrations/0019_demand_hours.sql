@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS demand_hours
     calls_without_usage Array(UInt64)                 COMMENT 'Of each entry: calls whose input tokens are not known' CODEC(ZSTD(1)),
     work                Array(Array(Float64))         COMMENT 'Of each entry: sums of the 18 work features over the calls whose work is known, empty if none' CODEC(ZSTD(1)),
     cache_unknown       Array(UInt64)                 COMMENT 'Of each entry: requests with work whose cache reads were not reported' CODEC(ZSTD(1)),
-    unmeasured          Array(UInt64)                 COMMENT 'Of each entry: requests whose work is not known' CODEC(ZSTD(1))
+    unmeasured          Array(UInt64)                 COMMENT 'Of each entry: requests whose work is not known' CODEC(ZSTD(1)),
+    INDEX idx_action_hex lower(hex(action_id)) TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(build, is_deleted)
 PARTITION BY toYYYYMM(hour)

@@ -106,7 +106,8 @@ CREATE TABLE IF NOT EXISTS cascades
             arrayMap(n -> toFloat64(coalesce(n, 0)), `calls.output_tokens`)
         )
     ) COMMENT 'Work features of each call: n u c o a k, their low, their high bounds; empty if the work is not known',
-    INDEX idx_action_id action_id TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX idx_action_id action_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_action_hex lower(hex(action_id)) TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(build, is_deleted)
 PARTITION BY toYYYYMM(started_at)

@@ -29,6 +29,6 @@ CREATE TABLE IF NOT EXISTS engine_samples
     decode_s        Nullable(Float64)       COMMENT 'Seconds of work on output since its start' CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
-PARTITION BY toYYYYMM(scraped_at)
+PARTITION BY toMonday(scraped_at)
 ORDER BY (toStartOfHour(scraped_at), target, model, scraped_at)
 COMMENT 'What inference engines say of themselves; read with FINAL';

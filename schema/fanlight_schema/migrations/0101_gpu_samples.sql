@@ -23,6 +23,6 @@ CREATE TABLE IF NOT EXISTS gpu_samples
     memory_used_bytes Nullable(Float64)      COMMENT 'Memory in use, bytes' CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
-PARTITION BY toYYYYMM(scraped_at)
+PARTITION BY toMonday(scraped_at)
 ORDER BY (toStartOfHour(scraped_at), target, gpu, scraped_at)
 COMMENT 'What GPUs say of themselves; read with FINAL';
