@@ -59,9 +59,9 @@ def calibrate_b200(store: Store) -> None:
 def test_demand_of_several_gpus_and_methods_is_exact_in_every_view(embedded_store: Store) -> None:
     calibrate_b200(embedded_store)
     rows = [
-        *action(1, 0, "ask", "ann", to("qwen3-32b", "gpu7"), to("qwen3-32b", "gpu8"), to("gpt-4o", "api")),
-        *action(2, 30, "ask", "ben", to("qwen3-32b", "gpu8"), to("gpt-4o", "api", but=REFUSED)),
-        *action(3, 5, "digest", "ann", to("gpt-4o", "api")),
+        *action(1, 0, "ask", "ann", to("qwen3-32b", "gpu7"), to("qwen3-32b", "gpu8"), to("gpt-none", "api")),
+        *action(2, 30, "ask", "ben", to("qwen3-32b", "gpu8"), to("gpt-none", "api", but=REFUSED)),
+        *action(3, 5, "digest", "ann", to("gpt-none", "api")),
     ]
     embedded_store.insert("otel_traces", otlp_json.columns(rows))
     refresh.settle(embedded_store, timeout_s=60)

@@ -105,4 +105,4 @@ def test_the_view_shows_what_a_million_tokens_cost_and_until_when(base_store: St
         " AND output_gpu_seconds <= output_gpu_seconds_high) FROM gpu_rate_card"
     )
     ((cards, ordered),) = base_store.query(everything).rows
-    assert cards == ordered == len(seeds.rate_cards()) + 2
+    assert cards == ordered == len(seeds.rate_cards()) + len(seeds.closed_cards()) + 2

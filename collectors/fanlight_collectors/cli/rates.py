@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields
 from datetime import datetime, timezone
@@ -14,12 +14,13 @@ import typer
 from rich.console import Console
 
 from fanlight_collectors.cli.errors import CommandError, unusable
-from fanlight_collectors.cli.output import Cells, busy, show_cells, show_rows, terminal, write_csv, write_text
+from fanlight_collectors.cli.output import Cells, busy, show_cells, terminal, write_csv, write_text
 from fanlight_collectors.cli.target import UP_SCHEMES, StoreOption, find_target, open_reader, read_rows
 from fanlight_schema import migrate, refresh
 from fanlight_schema.gpu import catalogue, seeds
 from fanlight_schema.gpu.catalogue import REFERENCE_GPU
 from fanlight_schema.gpu.config_json import IncompleteConfig, model_of
+from fanlight_schema.gpu.pricing import FEATURES
 from fanlight_schema.gpu.seeds import RateCard, columns
 from fanlight_schema.store import open_store
 
@@ -28,12 +29,20 @@ if TYPE_CHECKING:
     from fanlight_collectors.rates.reading import Reading
     from fanlight_collectors.rates.summary import Line
 
+IF_UNKNOWN = "A model without a card has GPU-seconds NULL, never 0; fanlight doctor names it."
+WAYS = (
+    "fanlight rates add-model FILE|URL --name NAME    from its config.json",
+    "fanlight rates import cards.csv                  rates of your own",
+    "fanlight rates calibrate points.csv              rates from measurements",
+)
 NAMES = [field.name for field in fields(RateCard)]
 SINCE = "valid_from"  # the column that a card has in a store beside those of a RateCard
 EXPORTED = [*NAMES[:3], SINCE, *NAMES[3:]]
-SHOWN = "model, hardware, profile, gpus, method, low_factor, high_factor, valid_from, source"
+SHOWN = "model, hardware, profile, method, low_factor, high_factor, toUnixTimestamp(valid_from) AS since"
+HEADINGS = ("model\n  hardware", "profile", "method", "low", "high", "since")
 CARDS = "SELECT {} FROM gpu_rate_cards FINAL WHERE {} ORDER BY model, hardware, profile, valid_from"
 TEXTS = ("model", "hardware", "profile", "precision", "method", "source")
+BOUNDS = ("rates_low", "rates_high")  # lists in JSON; a file may lack them
 OPERATOR_PRIORITY = 800  # before what fanlight ships
 FETCH_TIMEOUT_S = 20.0
 LARGEST_CONFIG = 4 << 20  # bytes; the largest that makers publish are some 100 KB
@@ -53,14 +62,43 @@ def show(
 ) -> None:
     """Show the rate cards of a store: which GPUs serve a model, by whose method, with bounds.
 
-    The rates themselves are in `rates export`.
+    low and high: the bounds as shares of the value, of a closed model (price_implied) the widest of them.
+    The rates themselves and their sources are in `rates export`.
 
     Examples:
       fanlight rates show --model llama
       fanlight rates export --model llama > cards.csv
     """
     with closing(open_reader(store)) as reader:
-        show_rows(terminal(), read_rows(reader, CARDS.format(SHOWN, _holds(model))))
+        cards = read_rows(reader, CARDS.format(SHOWN, _holds(model))).objects()
+    console = terminal()
+    if cards:
+        show_cells(console, cells_of(cards))
+    console.print(f"{len(cards):,} rate {'card' if len(cards) == 1 else 'cards'}\n", style="dim")
+    console.print(f"{IF_UNKNOWN}\n" + "\n".join(f"  {way}" for way in WAYS))
+
+
+def cells_of(cards: Sequence[Mapping[str, object]]) -> Cells:
+    """Cards below a line with their model, narrow enough for 80 columns."""
+    rows: list[list[str]] = []
+    last = None
+    for card in cards:
+        if card["model"] != last:
+            last = card["model"]
+            rows.append([str(last), *[""] * (len(HEADINGS) - 1)])
+        low, high = (f"{float(str(card[name])):.2g}" for name in ("low_factor", "high_factor"))
+        since = datetime.fromtimestamp(int(str(card["since"])), timezone.utc)
+        rows.append(
+            [
+                f"  {card['hardware']}",
+                str(card["profile"]),
+                str(card["method"]),
+                low,
+                high,
+                f"{since:%Y-%m-%d}" if card["since"] else "ever",
+            ]
+        )
+    return Cells(HEADINGS, [False, False, False, True, True, False], rows)
 
 
 def export(
@@ -336,7 +374,7 @@ def read_cards(file: Path) -> tuple[list[RateCard], list[int]]:
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{file} cannot be read: {error}") from error
     reader = csv.DictReader(io.StringIO(text))
-    if missing := [name for name in NAMES if name not in (reader.fieldnames or ())]:
+    if missing := [name for name in NAMES if name not in (*BOUNDS, *(reader.fieldnames or ()))]:
         raise CommandError(
             f"{file} lacks the columns {', '.join(missing)}; `fanlight rates export` shows the form"
         )
@@ -361,20 +399,24 @@ def cards_csv(cards: Sequence[RateCard]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(NAMES)
-    writer.writerows([getattr(card, name) for name in NAMES] for card in cards)
+    writer.writerows([_cell(getattr(card, name)) for name in NAMES] for card in cards)
     return buffer.getvalue()
+
+
+def _cell(value: object) -> object:
+    return json.dumps(value) if isinstance(value, tuple) else value
 
 
 def _card(row: dict[str, str], place: str) -> RateCard:
     values: dict[str, object] = {}
     for name in NAMES:
-        text = row[name]
+        text = row.get(name)
         try:
-            values[name] = text if name in TEXTS else int(text) if name == "gpus" else float(text)
+            values[name] = _value(name, text)
         except (TypeError, ValueError) as error:
             raise CommandError(f"{place}: {name} is no number: {text!r}") from error
     card = RateCard(**values)  # type: ignore[arg-type]  # each by the type of its column, above
-    numbers = [getattr(card, name) for name in NAMES if name not in TEXTS]
+    numbers = [getattr(card, name) for name in NAMES if name not in (*TEXTS, *BOUNDS)]
     if not all(0 <= number < float("inf") for number in numbers):
         raise CommandError(f"{place}: every rate is a number of 0 or more")
     if not 1 <= card.gpus <= LARGEST_REPLICA:
@@ -387,7 +429,28 @@ def _card(row: dict[str, str], place: str) -> RateCard:
         raise CommandError(f"{place}: method is none of {', '.join(METHODS)}: {card.method!r}")
     if not card.low_factor <= 1 <= card.high_factor:
         raise CommandError(f"{place}: needs low_factor <= 1 <= high_factor")
+    if not _ordered(card):
+        raise CommandError(f"{place}: rates_low and rates_high are 6 numbers each around the rates, or empty")
     return card
+
+
+def _value(name: str, text: str | None) -> object:
+    """A cell by the type of its column; ValueError or TypeError where it is not of that."""
+    if name in TEXTS:
+        return text
+    if name in BOUNDS:
+        return tuple(float(one) for one in json.loads(text or "[]"))
+    return int(text or "") if name == "gpus" else float(text or "")
+
+
+def _ordered(card: RateCard) -> bool:
+    """Whether the card's own bounds, if it has any, are in order and finite."""
+    if not (card.rates_low or card.rates_high):
+        return True
+    pairs = (card.rates_low, card.rates_high)
+    return all(len(one) == len(FEATURES) for one in pairs) and all(
+        0 <= low <= high < float("inf") for low, high in zip(*pairs, strict=True)
+    )
 
 
 def _since(text: str, place: str) -> int:

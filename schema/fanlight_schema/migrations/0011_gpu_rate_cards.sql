@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS gpu_rate_cards
     profile          LowCardinality(String) COMMENT 'Engine profile, for example tp4-bf16: GPUs of a replica and precision',
     valid_from       DateTime('UTC')        COMMENT 'Requests from this time on are priced with it, UTC',
     gpus             UInt16                 COMMENT 'GPUs of one replica: tensor times pipeline parallel',
-    precision        LowCardinality(String) COMMENT 'Number format of weights and arithmetic: bf16, fp8, fp4',
+    precision        LowCardinality(String) COMMENT 'Number format of weights and arithmetic: bf16, fp8, int4, fp4; empty where unknown',
     method           LowCardinality(String) COMMENT 'measured, calibrated, modelled or price_implied',
     r_n              Float64 COMMENT 'GPU-seconds per request',
     r_u              Float64 COMMENT 'GPU-seconds per uncached input token',
@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS gpu_rate_cards
     high_factor      Float64 COMMENT 'Rates times this are the high bound, at least 1',
     reference_factor Float64 COMMENT 'Seconds of the reference GPU (H100 SXM) that one second of this hardware is worth',
     source           String  COMMENT 'Where the rates are from',
+    rates_low        Array(Float64) COMMENT 'Low bounds per request, uncached, cached and output token, token pair and token-step, where low_factor is not it; else empty',
+    rates_high       Array(Float64) COMMENT 'High bounds of the same, where high_factor is not it; else empty',
     written_at       DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the card was written, UTC; the latest counts'
 )
 ENGINE = ReplacingMergeTree(written_at)

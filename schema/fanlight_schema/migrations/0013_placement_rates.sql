@@ -3,6 +3,7 @@
 -- The batch is not observed here, so a decode step is shared by the placement's range of requests: s = o / B and
 -- w = f(B) o / B go into the coefficient of o, with B the geometric middle of the range for the value, its upper end for
 -- the low bound and its lower end for the high bound. f(B) is the share of the weights that a step of B tokens reads.
+-- A card that brings bounds of its own (of a closed model) has those.
 CREATE OR REPLACE VIEW placement_rates
 (
     priority         UInt32            COMMENT 'Of the placement: the smallest that matches counts',
@@ -49,8 +50,8 @@ FROM
             [sqrt(batch_least * batch_most), batch_most, batch_least]
         ) AS at_batch,
         if(card.gpus = 0, [], at_batch[1]) AS rates,
-        if(card.gpus = 0, [], arrayMap(rate -> rate * card.low_factor, at_batch[2])) AS rates_low,
-        if(card.gpus = 0, [], arrayMap(rate -> rate * card.high_factor, at_batch[3])) AS rates_high,
+        multiIf(card.gpus = 0, [], notEmpty(card.rates_low), card.rates_low, arrayMap(rate -> rate * card.low_factor, at_batch[2])) AS rates_low,
+        multiIf(card.gpus = 0, [], notEmpty(card.rates_high), card.rates_high, arrayMap(rate -> rate * card.high_factor, at_batch[3])) AS rates_high,
         cityHash64(
             toString(card.hardware), toString(card.model), toString(card.profile), toString(card.method),
             card.reference_factor, rates, rates_low, rates_high

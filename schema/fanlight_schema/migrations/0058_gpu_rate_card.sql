@@ -3,7 +3,8 @@
 --
 -- An output token's price depends on how many requests are decoded at once. Here the value takes 32, the low bound 256 and
 -- the high bound 4: the range of batches that fanlight ships, and its geometric middle. Figures of demand take the range of
--- the placement instead.
+-- the placement instead. A closed model's price knows no batch: its bounds are what its list price would rent and what the
+-- guesses of its size allow at least.
 CREATE OR REPLACE VIEW gpu_rate_card
 (
     model                    String                   COMMENT 'Model of the catalogue',
@@ -27,8 +28,8 @@ CREATE OR REPLACE VIEW gpu_rate_card
     cached_reference_seconds Float64                  COMMENT 'cached_gpu_seconds in seconds of the reference GPU',
     output_reference_seconds Float64                  COMMENT 'output_gpu_seconds in seconds of the reference GPU',
     reference_factor         Float64                  COMMENT 'Seconds of the reference GPU that one second of this hardware is worth',
-    low_factor               Float64                  COMMENT 'Rates times this are the low bound, at most 1',
-    high_factor              Float64                  COMMENT 'Rates times this are the high bound, at least 1',
+    low_factor               Float64                  COMMENT 'Rates times this are the low bound, at most 1; price_implied: the least of any rate',
+    high_factor              Float64                  COMMENT 'Rates times this are the high bound, at least 1; price_implied: the most of any rate',
     r_n                      Float64                  COMMENT 'GPU-seconds of hardware per request',
     r_u                      Float64                  COMMENT 'GPU-seconds of hardware per uncached input token',
     r_c                      Float64                  COMMENT 'GPU-seconds of hardware per cached input token',
@@ -56,14 +57,14 @@ SELECT
     toString(card.precision) AS precision,
     toString(card.method) AS gpu_method,
     1e6 * (r_u + gpus * x_u) AS input_gpu_seconds,
-    low_factor * input_gpu_seconds AS input_gpu_seconds_low,
-    high_factor * input_gpu_seconds AS input_gpu_seconds_high,
+    if(notEmpty(rates_low), 1e6 * rates_low[2], low_factor * input_gpu_seconds) AS input_gpu_seconds_low,
+    if(notEmpty(rates_high), 1e6 * rates_high[2], high_factor * input_gpu_seconds) AS input_gpu_seconds_high,
     1e6 * r_c AS cached_gpu_seconds,
-    low_factor * cached_gpu_seconds AS cached_gpu_seconds_low,
-    high_factor * cached_gpu_seconds AS cached_gpu_seconds_high,
+    if(notEmpty(rates_low), 1e6 * rates_low[3], low_factor * cached_gpu_seconds) AS cached_gpu_seconds_low,
+    if(notEmpty(rates_high), 1e6 * rates_high[3], high_factor * cached_gpu_seconds) AS cached_gpu_seconds_high,
     per_output[1] AS output_gpu_seconds,
-    low_factor * per_output[2] AS output_gpu_seconds_low,
-    high_factor * per_output[3] AS output_gpu_seconds_high,
+    if(notEmpty(rates_low), 1e6 * rates_low[4], low_factor * per_output[2]) AS output_gpu_seconds_low,
+    if(notEmpty(rates_high), 1e6 * rates_high[4], high_factor * per_output[3]) AS output_gpu_seconds_high,
     reference_factor * input_gpu_seconds AS input_reference_seconds,
     reference_factor * cached_gpu_seconds AS cached_reference_seconds,
     reference_factor * output_gpu_seconds AS output_reference_seconds,
