@@ -223,6 +223,14 @@ def test_shapes_are_those_of_the_shipped_catalogue(name: str, config: dict[str, 
         ({**LLAMA_8B, "sliding_window": 4096}, (0, 32, 4096, 0)),  # Mistral 7B v0.1
         ({**LLAMA_8B, "sliding_window": 4096, "use_sliding_window": False}, (32, 0, 0, 0)),  # Qwen 2.5
         ({**LLAMA_8B, "sliding_window": 1024, "sliding_window_pattern": 6}, (5, 27, 1024, 0)),  # Gemma 3
+        ({**LLAMA_8B, "sliding_window": 1024, "model_type": "gemma3_text"}, (5, 27, 1024, 0)),  # its default
+        (
+            {**LLAMA_8B, "sliding_window": 4096, "sliding_window_pattern": "LLLG"},
+            (8, 24, 4096, 0),
+        ),  # EXAONE 4
+        ({**LLAMA_8B, "sliding_window": 4096, "model_type": "cohere2"}, (8, 24, 4096, 0)),  # Command R7B
+        # A window as long as the longest context is none: Phi 4 mini.
+        ({**LLAMA_8B, "sliding_window": 4096, "max_position_embeddings": 4096}, (32, 0, 0, 0)),
     ],
 )
 def test_layers_are_told_apart_by_what_they_see(
@@ -253,9 +261,39 @@ def test_parameters_are_the_published_ones(published: dict[str, Any]) -> None:
     found = model_of(config, published["model"], "test")
     rounded = 0.03 if billions == 1000 else 0.02  # "one trillion"
     assert found.parameters / 1e9 == pytest.approx(billions, rel=rounded)
-    table = config["vocab_size"] * config["hidden_size"]
+    text = {**config, **config.get("text_config", {})}
+    table = text.get("vocab_size", 0) * text["hidden_size"]
     counts = [(found.active_parameters - tables * table) / 1e9 for tables in (0, 1, 2)]
     assert any(one == pytest.approx(active, rel=0.02) or round(one) == active for one in counts), counts
+
+
+def test_a_gemma_3_may_leave_out_what_is_usual() -> None:
+    """google/gemma-3-4b-it does: transformers' defaults are its heads, its cache and its vocabulary."""
+    said = {"hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34, "sliding_window": 1024}
+    found = model_of({"text_config": {**said, "model_type": "gemma3_text"}}, "m", "test")
+    assert found.parameters == pytest.approx(3_880_099_328, rel=0.001)  # Keras' preset gemma3_4b_text
+    assert (found.heads, found.kv_values_per_layer, found.full_attention_layers) == (8, 2048, 5)
+
+
+def test_letters_and_words_for_the_same_layers_are_the_same_model() -> None:
+    words = {"M": "mamba", "*": "attention", "E": "moe", "-": "mlp"}
+    for config in (NEMOTRON_3_NANO, NEMOTRON_H_56B):
+        pattern = str(config["hybrid_override_pattern"])
+        said = {key: value for key, value in config.items() if key != "hybrid_override_pattern"}
+        found = model_of({**said, "layers_block_type": [words[one] for one in pattern]}, "m", "test")
+        assert found == model_of(config, "m", "test")
+
+
+@pytest.mark.parametrize(
+    ("key", "kinds", "said"),
+    [
+        ("layers_block_type", ["mamba", "hybrid"], "hybrid"),
+        ("layer_types", ["mamba", "attention"], "state space"),
+    ],
+)
+def test_layers_whose_shapes_are_not_read_are_refused(key: str, kinds: list[str], said: str) -> None:
+    with pytest.raises(IncompleteConfig, match=said):  # Zamba 2; Granite 4
+        model_of({**LLAMA_8B, key: kinds * 16}, "m", "test")
 
 
 def test_llama_4_has_an_expert_for_every_token() -> None:

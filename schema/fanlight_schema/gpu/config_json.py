@@ -6,7 +6,7 @@ Architectures whose shapes these keys do not tell are refused: a wrong size is w
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,15 @@ from .catalogue import Model, Precision
 Config = Mapping[str, Any]
 
 WINDOWED = ("sliding_attention", "chunked_attention")
-STATE = ("linear_attention", "mamba")
+LINEAR = "linear_attention"
 HYBRID = "hybrid_override_pattern"  # Nemotron-H: one letter a layer
+BLOCKS = "layers_block_type"  # the same as words, since transformers 5
+LETTERS = {"mamba": "M", "attention": "*", "moe": "E", "mlp": "-"}
+TIED = ("gemma", "cohere")  # one matrix for both embeddings unless they say otherwise
+# What a Gemma 3 need not say (transformers 5.24, Gemma3TextConfig).
+GEMMA_3 = {"vocab_size": 262208, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256}
+# Of so many layers one sees the whole context, where no key says it (transformers 5.24).
+EVERY = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6, "cohere2": 4}
 CHUNKED = (3, 4)  # of Llama 4's layers three of four see chunks (transformers, Llama4TextConfig)
 UNCOUNTED = {  # keys of architectures that would be counted wrongly
     "block_configs": "layers of different shapes",
@@ -76,13 +83,13 @@ def model_of(config: Config, name: str, source: str, pattern: str | None = None)
 
 
 def _tied(text: Config) -> bool:
-    """Whether one matrix is both embeddings; where a Gemma does not say, it is (transformers' default)."""
+    """Whether one matrix is both embeddings, by transformers' default where the config does not say."""
     said = text.get("tie_word_embeddings")
-    return bool(said) if said is not None else _gemma(text)
+    return bool(said) if said is not None else _kind(text).startswith(TIED)
 
 
-def _gemma(text: Config) -> bool:
-    return str(text.get("model_type")).startswith("gemma")
+def _kind(text: Config) -> str:
+    return str(text.get("model_type"))
 
 
 def _text(config: Config) -> Config:
@@ -91,7 +98,22 @@ def _text(config: Config) -> Config:
     for key, what in UNCOUNTED.items():
         if text.get(key):
             raise IncompleteConfig(f"config.json describes {what} ({key}), which is not counted")
+    if "mamba" in (text.get("layer_types") or ()):
+        raise IncompleteConfig(
+            "config.json describes state space layers (layer_types), which are not counted"
+        )
+    if _kind(text).startswith("gemma3"):
+        text = {**GEMMA_3, **text}
+    if text.get(BLOCKS):
+        text[HYBRID] = _letters(text[BLOCKS])
     return text
+
+
+def _letters(blocks: Sequence[str]) -> str:
+    """The kinds of layers as Nemotron-H's letters."""
+    if unknown := sorted(set(blocks) - set(LETTERS)):
+        raise IncompleteConfig(f"config.json describes {', '.join(unknown)} ({BLOCKS}), which is not counted")
+    return "".join(LETTERS[block] for block in blocks)
 
 
 def _layers(text: Config) -> int:
@@ -170,19 +192,24 @@ def _full_layers(text: Config, layers: int) -> int:
     if kinds := text.get(HYBRID):
         return int(kinds.count("*"))
     if kinds := text.get("layer_types"):
-        return sum(kind not in (*WINDOWED, *STATE) for kind in kinds)
+        return layers - _windows(text, layers)[0] - sum(map(LINEAR.__eq__, kinds))
     if every := text.get("full_attention_interval"):
         return int(layers // every)
     return layers - _windows(text, layers)[0]
 
 
 def _windows(text: Config, layers: int) -> tuple[int, int]:
-    """Layers whose attention sees a window of the last tokens, and how many tokens; (0, 0) without any."""
+    """Layers whose attention sees a window of the last tokens, and how many tokens; (0, 0) without any.
+
+    A window as long as the longest context is none.
+    """
     window = int(text.get("sliding_window") or text.get("attention_chunk_size") or 0)
+    if window >= int(text.get("max_position_embeddings") or window + 1):
+        return 0, 0
     if kinds := text.get("layer_types"):
         windowed = sum(kind in WINDOWED for kind in kinds)
-    elif every := text.get("sliding_window_pattern") or (2 if text.get("model_type") == "gemma2" else 0):
-        windowed = layers - layers // int(every)
+    elif every := _every(text):
+        windowed = layers - layers // every
     elif text.get("sliding_window") and text.get("use_sliding_window", True):
         windowed = layers - int(text.get("max_window_layers") or 0)
     elif text.get("attention_chunk_size"):
@@ -192,9 +219,15 @@ def _windows(text: Config, layers: int) -> tuple[int, int]:
     return (windowed, window) if windowed > 0 and window else (0, 0)
 
 
+def _every(text: Config) -> int:
+    """Of how many layers one sees the whole context: a number or letters such as LLLG; 0 if nothing says."""
+    said = text.get("sliding_window_pattern") or text.get("layer_switch") or EVERY.get(_kind(text), 0)
+    return len(said) if isinstance(said, str) else int(said)
+
+
 def _linear_layers(text: Config, layers: int) -> int:
     if kinds := text.get("layer_types"):
-        return sum(kind == "linear_attention" for kind in kinds)
+        return sum(kind == LINEAR for kind in kinds)
     return layers - _full_layers(text, layers) if "linear_num_value_heads" in text else 0
 
 
