@@ -11,13 +11,15 @@ HELM := .cache/helm
 OTELCOL := .cache/otelcol/_build/fanlight-otelcol
 OCB_VERSION := v0.165.0
 HELM_VERSION := v3.22.0
+COMPOSE := .cache/compose
+COMPOSE_VERSION := v2.16.2
 FRAMEWORKS := frameworks frameworks2
 AT_ONCE :=  # make's own flags for what can run side by side; .ci/run sets them
 # What CrewAI requires and does not load for an agent: 400 MB.
 NOT_LOADED := lancedb pyarrow onnxruntime kubernetes lance-namespace lance-namespace-urllib3-client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards helm otelcol situations lint format bench bench-load bench-scale bench-routes bench-gpu constraints clean setup \
+.PHONY: help demo test test-all test-sdks test-oldest test-frameworks dashboards helm otelcol compose situations lint format bench bench-load bench-scale bench-routes bench-gpu constraints clean setup \
   check-python
 
 help:  ## what can be made
@@ -75,6 +77,14 @@ helm: $(VENV)/.dev $(HELM)  ## the Helm chart linted, rendered with each value f
 $(HELM):
 	@command -v go >/dev/null || { echo "Helm is built with Go, and there is no go here"; exit 1; }
 	GOBIN=$(CURDIR)/.cache go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+
+compose: $(VENV)/.dev $(COMPOSE)  ## deploy/compose.yaml read by Docker Compose's own loader (Go builds it, a minute)
+	$(BIN)/pytest -q tests/deploy/test_compose.py
+
+$(COMPOSE):
+	@command -v go >/dev/null || { echo "Compose's loader is built with Go, and there is no go here"; exit 1; }
+	GOBIN=$(CURDIR)/.cache/compose-spec go install github.com/compose-spec/compose-go/v2/cmd@$(COMPOSE_VERSION)
+	mv .cache/compose-spec/cmd $@
 
 situations: $(VENV)/.dev $(OLDEST)/.ready  ## the 65 situations of the comparison with other tracers, on the newest and the oldest SDK
 	$(BIN)/python tests/support/situation_table.py

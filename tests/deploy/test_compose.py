@@ -18,6 +18,7 @@ from fanlight_collectors.cli.app import app
 
 DEPLOY = compose.FILE.parent
 PROJECT = compose.project()
+PAGE = DEPLOY.parent / "docs/compose.md"
 SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
 
 
@@ -30,6 +31,24 @@ def test_it_is_what_the_compose_specification_takes() -> None:
         check=False,
     )
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+@pytest.mark.skipif(not compose.LOADER.is_file(), reason="`make compose` builds Compose's loader with Go")
+def test_compose_s_own_loader_joins_it_with_the_override_of_the_page(tmp_path: Path) -> None:
+    alone = compose.loaded(compose.FILE)["services"]
+    assert {name for name, one in SERVICES.items() if "profiles" not in one} <= alone.keys()
+    for name, service in alone.items():  # what tests start is what Compose would
+        for part in ("entrypoint", "command", "environment", "user", "image"):
+            assert service.get(part) == SERVICES[name].get(part), (name, part)
+    (override,) = re.findall(r"^```yaml\n(.+?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "compose.override.yaml").write_text(override)
+    services = compose.loaded(compose.FILE, tmp_path / "compose.override.yaml")["services"]
+    (port,) = services["collector"]["ports"]
+    assert (port["host_ip"], port["published"]) == ("0.0.0.0", "4318")
+    for name in ("migrations", "queue-folder", "scraper"):
+        assert "build" not in services[name]
+        assert services[name]["image"] == "registry.example.com/fanlight:0.1.0"
+        assert services[name]["read_only"] is True
 
 
 def test_whatever_a_service_names_is_there() -> None:
@@ -75,6 +94,10 @@ def test_every_image_has_a_version_and_the_same_as_elsewhere() -> None:
     assert all(re.fullmatch(r"[\w./-]+:\d+\.\d+\.\d+[\w.-]*", image) for image in images.values()), images
     values = yaml.safe_load((helm.CHART / "values.yaml").read_text())
     assert images["collector"] == values["collector"]["image"]
+    (version,) = re.findall(
+        r'^version = "(.+)"', (DEPLOY.parent / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert images["migrations"] == f"fanlight:{version}"
     assert images["clickhouse"].startswith(values["clickhouse"]["operator"]["image"])
     builder = yaml.safe_load((DEPLOY / "otelcol/builder.yaml").read_text())
     assert images["collector"].endswith(":" + builder["dist"]["version"])
@@ -123,7 +146,7 @@ def test_passwords_are_made_once_and_are_their_owner_s(tmp_path: Path) -> None:
 
 
 def test_the_commands_of_the_page_are_those_that_services_take() -> None:
-    page = (DEPLOY.parent / "docs/compose.md").read_text()
+    page = PAGE.read_text()
     told = set(
         re.findall(r"docker compose run --rm ([^`#\n]+?)(?=  |[`#\n])", page + compose.FILE.read_text())
     )

@@ -22,12 +22,23 @@ import yaml
 from running import clean_environment
 
 FILE = Path(__file__).resolve().parents[2] / "deploy" / "compose.yaml"
+LOADER = FILE.parents[1] / ".cache" / "compose"
 DEFAULT = re.compile(r"\$(?:\$|\{(\w+):-([^}]*)\})")
 
 
 def project() -> dict[str, Any]:
     """The file with its variables at their defaults, and `$$` as the `$` that a command gets."""
     told: dict[str, Any] = _filled(yaml.safe_load(FILE.read_text()))
+    return told
+
+
+def loaded(*files: Path) -> dict[str, Any]:
+    """The files as Compose's own loader reads and joins them; `make compose` builds it."""
+    done = subprocess.run(
+        [LOADER, *files], cwd=FILE.parent, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = yaml.safe_load(done.stdout)
     return told
 
 
