@@ -4,7 +4,10 @@ No Docker engine runs here: the command lines of fanlight's own services are sta
 real ClickHouse server that has the files, users and passwords which the file mounts.
 """
 
+import http.client
+import random
 import re
+import ssl
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,10 +20,12 @@ import yaml
 
 import compose
 import otelcol
+import random_cascades
 from clickhouse_image import running_image
 from clickhouse_server import Server, free_ports
 from compose import Here
 from fanlight_schema.store import open_store
+from hostile_delivery import as_otlp
 from metrics_server import VLLM, running_metrics
 from running import running_up
 from serving import eventually
@@ -28,6 +33,9 @@ from serving import eventually
 PROJECT = compose.project()
 SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
 GRAFANA_SOURCE = compose.FILE.parent / "grafana/provisioning/datasources/fanlight.yaml"
+PAGE = compose.FILE.parents[1] / "docs/compose.md"
+TLS = Path(__file__).parents[1] / "support" / "tls"
+COUNTED = "SELECT sum(requests) FROM actions WHERE startsWith(session_id, 'demo-')"
 ETC = "/etc/clickhouse-server/"
 
 
@@ -102,37 +110,42 @@ def test_the_command_line_finds_what_is_wrong_without_a_command(migrated: Machin
 
 
 @contextmanager
-def receiver(machine: Machine) -> Iterator[str]:
-    """Where the demo sends: the collector as the file starts it; `fanlight up` where none is built."""
-    program = otelcol.program()
-    if program is None:
-        with running_up(machine.url("migrator"), machine.folder) as up:
-            yield up.url.removeprefix("http://")
-        return
-    collector = SERVICES["collector"]
-    grpc, http, health, metrics = free_ports(4)
+def collecting(machine: Machine, service: dict[str, Any]) -> Iterator[int]:
+    """A collector with the service's own arguments; the port of its OTLP over HTTP."""
+    grpc, otlp, health, metrics = free_ports(4)
     here = machine.here(
-        **{there: str(source) for there, source in compose.mounts(collector).items()},
+        **{there: str(source) for there, source in compose.mounts(service).items()},
         **{
             "clickhouse:9000": f"127.0.0.1:{machine.server.tcp_port}",
             "/var/lib/otelcol": str(machine.folder / "otelcol"),
             "0.0.0.0:4317": f"127.0.0.1:{grpc}",
-            "0.0.0.0:4318": f"127.0.0.1:{http}",
+            "0.0.0.0:4318": f"127.0.0.1:{otlp}",
             "0.0.0.0:13133": f"127.0.0.1:{health}",
             "0.0.0.0": "127.0.0.1",
         },
     )
     (machine.folder / "otelcol").mkdir(exist_ok=True)
     started = {
-        **collector,
-        "entrypoint": [str(program)],
-        "environment": {**collector["environment"], "OTELCOL_METRICS_PORT": str(metrics)},
+        **service,
+        "entrypoint": [str(otelcol.program())],
+        "environment": {**service["environment"], "OTELCOL_METRICS_PORT": str(metrics)},
     }
-    checked = compose.run(started, here, "validate", *collector["command"])
+    checked = compose.run(started, here, "validate", *service["command"])
     assert checked.returncode == 0, checked.stderr
     with compose.running(started, here, machine.folder / "collector.log"):
         eventually(lambda: answers(health))
-        yield f"127.0.0.1:{http}"
+        yield otlp
+
+
+@contextmanager
+def receiver(machine: Machine) -> Iterator[str]:
+    """Where the demo sends: the collector as the file starts it; `fanlight up` where none is built."""
+    if otelcol.program() is None:
+        with running_up(machine.url("migrator"), machine.folder) as up:
+            yield up.url.removeprefix("http://")
+        return
+    with collecting(machine, SERVICES["collector"]) as port:
+        yield f"127.0.0.1:{port}"
 
 
 def answers(port: int) -> bool:
@@ -164,7 +177,25 @@ def test_the_demo_s_requests_are_those_that_its_model_got(migrated: Machine) -> 
         assert done.returncode == 0, done.stderr
         asked = log.read_text().count('"POST /v1/')
         assert asked > 10
-        eventually(lambda: migrated.ask("SELECT sum(requests) FROM actions") == [(asked,)], within_s=60)
+        eventually(lambda: migrated.ask(COUNTED) == [(asked,)], within_s=60)
+
+
+@pytest.mark.skipif(otelcol.program() is None, reason="`make otelcol` builds the collector with Go")
+def test_the_collector_of_the_page_s_override_speaks_tls_and_asks_for_the_token(migrated: Machine) -> None:
+    (override,) = re.findall(r"^```yaml\n(.+?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    command = compose.read(re.sub(r"!(?:reset|override) ", "", override))["services"]["collector"]["command"]
+    for name in ("crt", "key"):
+        (migrated.folder / "secrets" / f"tls_{name}").write_text((TLS / f"localhost.{name}").read_text())
+    trusted = ssl.create_default_context(cafile=str(TLS / "localhost.crt"))
+    token = (migrated.folder / "secrets" / "ingest_token").read_text()
+    body = as_otlp(random_cascades.rows(random.Random(2), cascades=1)).SerializeToString()
+    with collecting(migrated, {**SERVICES["collector"], "command": command}) as port:
+        for shown, status in ((token, 200), ("another", 401)):
+            connection = http.client.HTTPSConnection("localhost", port, timeout=20, context=trusted)
+            headers = {"content-type": "application/x-protobuf", "authorization": f"Bearer {shown}"}
+            connection.request("POST", "/v1/traces", body, headers)
+            assert connection.getresponse().status == status
+            connection.close()
 
 
 def test_grafana_s_data_source_is_this_clickhouse(migrated: Machine) -> None:

@@ -27,8 +27,13 @@ DEFAULT = re.compile(r"\$(?:\$|\{(\w+):-([^}]*)\})")
 
 
 def project() -> dict[str, Any]:
-    """The file with its variables at their defaults, and `$$` as the `$` that a command gets."""
-    told: dict[str, Any] = _filled(yaml.safe_load(FILE.read_text()))
+    """The whole file."""
+    return read(FILE.read_text())
+
+
+def read(text: str) -> dict[str, Any]:
+    """A file with its variables at their defaults, and `$$` as the `$` that a command gets."""
+    told: dict[str, Any] = _filled(yaml.safe_load(text))
     return told
 
 
