@@ -10,6 +10,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 import serving_points
 from fanlight_cli import run_cli
+from fanlight_collectors.cli.errors import CommandError
+from fanlight_collectors.cli.rates import cards_csv, read_cards
+from fanlight_schema.gpu import catalogue, seeds
 from otlp_requests import key_values, to_json
 from serving_points import SIZES, Truth
 
@@ -72,6 +75,49 @@ def test_cards_go_into_a_store_and_come_out_of_it(calibrated: tuple[Path, str]) 
         assert {name: value_of(text) for name, text in kept.items()} == {
             name: value_of(text) for name, text in card.items()
         }
+
+
+def test_cards_fit_80_columns_and_end_with_what_to_do_for_a_model_that_has_none(
+    tmp_path: Path,
+) -> None:
+    """All that fanlight ships, and one that nobody knows."""
+    applied = run_cli("schema", "apply", "--store", "data", folder=tmp_path)
+    assert applied.returncode == 0
+    shown = run_cli("rates", "show", "--store", "data", folder=tmp_path, columns=80)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    lines = shown.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in shown.stdout
+    names = {line.strip() for line in lines}
+    assert set(catalogue.models()) | {card.model for card, _ in seeds.closed_cards()} <= names
+    none = run_cli("rates", "show", "--model", "nobody", "--store", "data", folder=tmp_path, columns=80)
+    for said in (shown.stdout, none.stdout):
+        last = said.splitlines()[-4:]
+        assert last[0].startswith("A model without a card has GPU-seconds NULL, never 0")
+        assert "rates add-model" in last[1]
+    assert none.stdout.startswith("0 rate cards")
+
+
+def test_the_bounds_of_a_closed_model_come_out_as_they_went_in(tmp_path: Path) -> None:
+    assert run_cli("schema", "apply", "--store", "one", folder=tmp_path).returncode == 0
+    out = run_cli("rates", "export", "--model", "gpt-5", "--store", "one", folder=tmp_path)
+    (tmp_path / "cards.csv").write_text(out.stdout)
+    cards, since = read_cards(tmp_path / "cards.csv")
+    shipped = [(card, when) for card, when in seeds.closed_cards() if "gpt-5" in card.model]
+    assert sorted(zip(cards, since, strict=True), key=str) == sorted(shipped, key=str)
+
+
+@pytest.mark.parametrize(
+    "bounds", ["[1, 2]", "[0, 1, 0, 1, 0, NaN]", "[9, 9, 9, 9, 9, 9]", "[0, -1, 0, 0, 0, 0]", "many"]
+)
+def test_bounds_that_are_none_write_nothing(tmp_path: Path, bounds: str) -> None:
+    card, _ = seeds.closed_cards()[0]
+    text = cards_csv([card])
+    low = json.dumps(list(card.rates_low))
+    assert low in text
+    (tmp_path / "wrong.csv").write_text(text.replace(low, bounds))
+    with pytest.raises(CommandError, match=r"line 2: rates_low"):
+        read_cards(tmp_path / "wrong.csv")
 
 
 @pytest.mark.slow

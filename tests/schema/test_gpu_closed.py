@@ -22,7 +22,7 @@ PRICED = [model for model in closed_models().values() if list_prices(model.price
 # What genai-prices 0.1 does not know yet, the newest for Python 3.10.
 LATER = {"claude-fable-5-2", "claude-mythos-5-2", "gpt-5-search-api", "gpt-6.1-terra", "davinci-002"} | {
     *("babbage-002", "gemini-4-argon", "grok-4.20-multi-agent", "muse-wonder-1.0"),
-    *("muse-spark-1.1", "muse-spark-1.2", "muse-spark-1.3"),
+    *("muse-spark-1.1", "muse-spark-1.2", "muse-spark-1.3", "mistral-large-4", "kimi-k3.1-pro"),
 }
 GUESSED = [model for model in closed_models().values() if model.active_parameters]
 SINCE_2026_12 = datetime(2026, 12, 1, tzinfo=timezone.utc)
@@ -35,8 +35,9 @@ def priced(model: ClosedModel) -> list[ListPrice]:
 
 
 def name_of(model: ClosedModel) -> str:
-    """A name that genai-prices finds the model by: its id there, which one of them does not match."""
-    return "mistral-medium-2508" if model.price_model == "mistral-medium-3-1" else model.price_model
+    """A name that genai-prices finds the model by: its id there, which two of them do not match."""
+    others = {"mistral-medium-3-1": "mistral-medium-2508", "codestral": "codestral-2501"}
+    return others.get(model.price_model, model.price_model)
 
 
 def seconds(rates: tuple[float, ...], u: float, c: float, o: float) -> float:
@@ -69,7 +70,7 @@ def test_the_least_that_a_guess_allows_by_hand() -> None:
 
 @given(st.sampled_from(PRICED), TOKENS, TOKENS, TOKENS)
 def test_the_upper_bound_is_what_the_price_would_rent(model: ClosedModel, u: int, c: int, o: int) -> None:
-    """genai-prices adds up the request itself; prices in steps make it at most our bound."""
+    """genai-prices adds up the request itself; in steps or by the hour its price is at most that."""
     usage = genai_prices.Usage(input_tokens=u + c, cache_read_tokens=c, output_tokens=o)
     paid = genai_prices.calc_price(
         usage,
@@ -81,9 +82,8 @@ def test_the_upper_bound_is_what_the_price_would_rent(model: ClosedModel, u: int
     last = [price for price in priced(model) if price.since <= SINCE_2026_12.timestamp()][-1]
     bound = seconds(bounds_of(model, last, 256).high, u, c, o)
     rented = float(paid.input_price + paid.output_price) * 3600 / closed.cheapest_hour().usd_per_hour
-    stepped = "(+tiers)" in str(paid.model_price)
     assert rented <= bound * (1 + 1e-9)
-    if not stepped:
+    if "(+tiers)" not in str(paid.model_price) and model.price_provider != "deepseek":  # prices by the hour
         assert bound == pytest.approx(rented)
 
 
@@ -138,6 +138,21 @@ def test_a_price_that_changed_has_a_card_for_each_time() -> None:
     assert {card.method for card, _ in cards} == {"price_implied"}
 
 
+@pytest.mark.parametrize("name", ["deepseek-chat", "deepseek-v4-pro"])
+def test_of_prices_by_the_hour_the_dearest_bounds_the_work(name: str) -> None:
+    usage = genai_prices.Usage(input_tokens=1_000_000, output_tokens=0)
+    for price in list_prices("deepseek", name):
+        day = datetime.fromtimestamp(price.since or 1_735_700_000, timezone.utc).replace(hour=0)
+        paid = [
+            genai_prices.calc_price(
+                usage, name, provider_id="deepseek", genai_request_timestamp=day.replace(hour=hour, minute=45)
+            ).total_price
+            for hour in range(24)
+        ]
+        assert min(paid) < max(paid)
+        assert price.uncached * 1e6 == pytest.approx(float(max(paid)))
+
+
 def test_every_closed_model_has_a_price_and_a_card_that_says_where_from() -> None:
     cards = {card.model: card for card, _ in seeds.closed_cards()}
     assert set(cards) == {model.name for model in PRICED}
@@ -156,7 +171,7 @@ def test_guesses_are_ranges_of_a_size() -> None:
         assert 0 < model.active_parameters[0] <= model.active_parameters[1] <= model.parameters[1]
         assert model.parameters[0] <= model.parameters[1]
         assert "EcoLogits" in model.source
-    assert len(GUESSED) == 83
+    assert len(GUESSED) == 97
 
 
 @pytest.mark.parametrize("model", PRICED, ids=lambda model: model.name)

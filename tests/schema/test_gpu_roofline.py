@@ -262,6 +262,8 @@ SPELLINGS = {
     ],
     "Llama-3.3-70B": ["llama-3.3-70b-versatile", "llama3.3", "meta-llama/Llama-3.3-70B-Instruct"],
     "Llama-3.1-405B": ["meta-llama/Llama-3.1-405B-Instruct-FP8"],
+    "Qwen2.5-1.5B": ["Qwen/Qwen2.5-1.5B-Instruct", "qwen2.5-coder:1.5b"],
+    "Gemma-7B": ["gemma-7b-it", "google/gemma-7b"],
     "Qwen2.5-32B": ["Qwen/Qwen2.5-32B-Instruct", "Qwen/Qwen2.5-Coder-32B-Instruct", "qwen2.5-coder:32b"],
     "Qwen2.5-72B": ["accounts/fireworks/models/qwen2p5-72b-instruct"],
     "Qwen3-32B": ["Qwen/Qwen3-32B", "qwen3:32b"],
@@ -349,7 +351,6 @@ NONE = [
     "Phi-3-medium-128k-instruct",
     "mistralai/Mistral-7B-Instruct-v0.1",
     "command-a-03-2025",
-    "gemma-7b-it",
     "gemma3n:e4b",
     "",
 ]

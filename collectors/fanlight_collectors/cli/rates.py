@@ -430,7 +430,7 @@ def _card(row: dict[str, str], place: str) -> RateCard:
     if not card.low_factor <= 1 <= card.high_factor:
         raise CommandError(f"{place}: needs low_factor <= 1 <= high_factor")
     if not _ordered(card):
-        raise CommandError(f"{place}: rates_low and rates_high are 6 numbers each around the rates, or empty")
+        raise CommandError(f"{place}: rates_low and rates_high are 6 numbers each, in order, or empty")
     return card
 
 

@@ -1,4 +1,4 @@
-"""Closed models: what bounds their GPU-seconds, since nobody outside knows what serves them.
+"""Closed models, and open ones whose shapes are not counted: what bounds their GPU-seconds from outside.
 
 From above the list price: nobody sells GPU time below what it costs, so a request kept a GPU busy for no
 longer than its price would rent one. From below the least that the published guesses of the model's size

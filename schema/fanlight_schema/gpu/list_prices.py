@@ -48,23 +48,39 @@ def _model(provider: str, model: str) -> "ModelInfo | None":
 
 def _periods(info: "ModelInfo") -> list[ListPrice]:
     prices = info.prices if isinstance(info.prices, list) else [info]
-    by_time: dict[int, ListPrice] = {}
+    starting: dict[int, ListPrice] = {}
+    at_times: list[ListPrice] = []  # of day, whatever the date
     for one in prices:
-        since = _since(getattr(one, "constraint", None))
-        uncached, cached, output = (
-            _dearest(getattr(one.prices, key)) for key in ("input_mtok", "cache_read_mtok", "output_mtok")
-        )
-        if uncached is None or output is None:
+        constraint = getattr(one, "constraint", None)
+        found = _price(_since(constraint), one.prices)
+        if found is None:
             return []
-        cached = uncached if cached is None else cached
-        before = by_time.get(since, ListPrice(since, 0.0, 0.0, 0.0))
-        by_time[since] = ListPrice(
-            since,
-            max(before.uncached, uncached / MILLION),
-            max(before.cached, cached / MILLION),
-            max(before.output, output / MILLION),
-        )
-    return [by_time[since] for since in sorted(by_time)]
+        if hasattr(constraint, "start_time"):
+            at_times.append(found)
+        else:
+            starting[found.since] = found
+    return [_dearer(starting[since], at_times) for since in sorted(starting)]
+
+
+def _price(since: int, prices: Any) -> ListPrice | None:
+    uncached, cached, output = (
+        _dearest(getattr(prices, key)) for key in ("input_mtok", "cache_read_mtok", "output_mtok")
+    )
+    if uncached is None or output is None:
+        return None
+    return ListPrice(
+        since, uncached / MILLION, (uncached if cached is None else cached) / MILLION, output / MILLION
+    )
+
+
+def _dearer(price: ListPrice, others: list[ListPrice]) -> ListPrice:
+    every = [price, *others]
+    return ListPrice(
+        price.since,
+        max(one.uncached for one in every),
+        max(one.cached for one in every),
+        max(one.output for one in every),
+    )
 
 
 def _since(constraint: object) -> int:
