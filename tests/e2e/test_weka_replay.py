@@ -1,16 +1,19 @@
 """Recorded sessions through the real SDK, the tracer, OTLP, the collector and the store: SQL is exact.
 
 The expected values are computed from the recording's file by weka_truth, which knows nothing of fanlight. Two
-routes: into the embedded store, and straight into a ClickHouse server. The recording's models are closed ones
-that answer from a server fanlight knows nothing of, so their GPU-seconds have to be unknown.
+routes: into the embedded store, and straight into a ClickHouse server. The recording's models are closed, so
+their GPU-seconds lie between what guesses of their size allow and what their list price rents.
 """
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 
+import genai_prices
 import pytest
 
 import weka
@@ -158,16 +161,60 @@ def test_each_recorded_call_is_one_observed_request_without_error(replayed):
     ]
 
 
-def test_gpu_seconds_of_closed_models_are_unknown_and_say_so(replayed, sessions):
-    models = {call.model for session in sessions for call in session.calls()}
-    if others := sorted(model for model in models if not model.startswith("claude-")):
-        pytest.skip(f"of {others} the GPU-seconds may be known")
+def test_gpu_seconds_of_closed_models_lie_between_their_size_and_their_price(replayed, sessions):
+    """From above genai-prices' own sum over the calls, at $1.49 an hour; from below 2 FLOP a parameter."""
+    calls = defaultdict(list)
+    for session in sessions:
+        for call in session.calls():
+            calls[call.model].append(call)
     rows = replayed.up.rows(
         """
-        SELECT countIf(gpu_seconds IS NOT NULL OR gpu_seconds_low IS NOT NULL OR gpu_seconds_high IS NOT NULL)
-        AS known,
-               groupUniqArray(gpu_method) AS methods, sum(requests_unpriced) = sum(requests) AS all_unpriced
-        FROM actions
+        SELECT model, sum(gpu_seconds_low) AS low, sum(gpu_seconds) AS value, sum(gpu_seconds_high) AS high,
+               groupUniqArray(gpu_method) AS methods, sum(requests_unpriced) AS unpriced
+        FROM gpu_demand_by_model GROUP BY model
         """
     )
-    assert rows == [{"known": 0, "methods": ["unknown"], "all_unpriced": 1}]
+    assert {row["model"] for row in rows} == set(calls)
+    for row in rows:
+        assert (row["methods"], row["unpriced"]) == (["price_implied"], 0)
+        assert row["low"] < row["value"] < row["high"]
+        paid = [price_of(call) for call in calls[row["model"]]]
+        rented = float(sum(price for price, _ in paid)) * 3600 / 1.49
+        assert row["high"] >= rented * (1 - 1e-9)
+        if not any(in_steps for _, in_steps in paid):
+            assert row["high"] == pytest.approx(rented)
+        assert row["low"] == pytest.approx(sum(map(least_seconds, calls[row["model"]])))
+
+
+def price_of(call: weka.Call) -> tuple[Decimal, bool]:
+    """What a call costs in dollars by genai-prices, and whether longer prompts have another price."""
+    usage = genai_prices.Usage(
+        input_tokens=call.input_tokens,
+        cache_read_tokens=call.cached_tokens,
+        output_tokens=call.output_tokens,
+    )
+    paid = genai_prices.calc_price(usage, call.model, provider_id="anthropic")
+    return paid.total_price, "(+tiers)" in str(paid.model_price)
+
+
+# Of what EcoLogits guesses the least (data/models.json of 0.11.3 and 0.9.1): active parameters.
+ACTIVE = {
+    "claude-opus-4-5": 67e9,
+    "claude-opus-4-6": 67e9,
+    "claude-opus-4-1": 200e9,
+    "claude-sonnet-4-5": 44e9,
+    "claude-sonnet-4-2": 44e9,
+    "claude-haiku-4-5": 10e9,
+}
+
+
+def least_seconds(call: weka.Call) -> float:
+    """An H100's fp8 at 65 %, its memory at 85 %, 256 at once, 4.25 bits a weight, 2 KiB a cached token."""
+    active = next(size for name, size in ACTIVE.items() if call.model.startswith(name))
+    computed = call.input_tokens - call.cached_tokens + call.output_tokens
+    memory = 3.35e12 * 0.85
+    return (
+        2 * active * computed / (1978e12 * 0.65)
+        + call.output_tokens * active * 4.25 / 8 / memory / 256
+        + call.cached_tokens * 2048 / memory
+    )

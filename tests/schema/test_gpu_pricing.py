@@ -85,10 +85,11 @@ def test_the_sql_price_is_the_python_price_for_random_requests_of_every_model(ba
     gpu = catalogue.hardware()[catalogue.REFERENCE_GPU]
     for model, found, row in zip(chosen, ranges, rows, strict=True):
         gpus = roofline.replica_gpus(model, gpu, model.precision)
-        rates = roofline.rates(model, gpu, gpus, model.precision)
+        card = seeds.modelled_card(model, gpu)
+        rates = roofline.Rates(**{name: getattr(card, name) for name in roofline.Rates.__slots__})
         largest = roofline.largest_batch(model, gpu, gpus, model.precision)
         batch = pricing.Batch(seeds.BATCH_LOW, min(seeds.BATCH_HIGH, largest))
-        wanted = pricing.price(found, rates, batch, roofline.LOW_FACTOR, roofline.HIGH_FACTOR)
+        wanted = pricing.price(found, rates, batch, card.low_factor, card.high_factor)
         _, value, low, high, in_reference, factor, method, hardware = row
         assert (value, low, high) == pytest.approx((wanted.value, wanted.low, wanted.high), rel=1e-9)
         assert low <= value <= high
