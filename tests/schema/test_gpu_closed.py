@@ -1,6 +1,7 @@
 """Closed models: the price bound against genai-prices' own sums, the lower bound by hand, and the views."""
 
 import re
+import sys
 from dataclasses import replace
 from datetime import datetime, timezone
 from fractions import Fraction
@@ -151,6 +152,15 @@ def test_of_prices_by_the_hour_the_dearest_bounds_the_work(name: str) -> None:
         ]
         assert min(paid) < max(paid)
         assert price.uncached * 1e6 == pytest.approx(float(max(paid)))
+
+
+def test_without_the_package_no_price_is_known_and_no_closed_model_is_placed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "genai_prices.data_snapshot", None)
+    assert list_prices("openai", "gpt-5") == []
+    assert seeds.closed_cards() == []
+    assert {place.model for place in seeds.placements()} == {"", *catalogue.models()}
 
 
 def test_every_closed_model_has_a_price_and_a_card_that_says_where_from() -> None:
