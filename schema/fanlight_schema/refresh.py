@@ -10,7 +10,7 @@ import time
 from . import shape
 from .store import Store, StoreError
 
-PICK, BUILD, RATES, HOURS = "picked_rmv", "build_rmv", "gpu_rates_rmv", "gpu_rates_hours_rmv"
+PICK, BUILD, RATES = "picked_rmv", "build_rmv", "gpu_rates_rmv"
 STANDING_MARKS = "SELECT count() FROM (SELECT 1 FROM touched GROUP BY trace_id, mark HAVING sum(sign) > 0)"
 
 
@@ -40,11 +40,6 @@ def count_now(store: Store) -> None:
 def price_now(store: Store) -> None:
     """Has everything priced by the cards and placements that there are now."""
     _refresh(store, RATES)
-
-
-def measure_now(store: Store) -> None:
-    """Has the last hours of scraped engines priced by what their GPUs worked, as is done every minute."""
-    _refresh(store, HOURS)
 
 
 def _refresh(store: Store, view: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import pytest
 
 import otlp_json
-from fanlight_schema import refresh
+from fanlight_schema import measured, refresh
 from fanlight_schema.gpu import seeds
 from fanlight_schema.gpu.sharing import share_ns
 from fanlight_schema.store import Store
@@ -402,7 +402,7 @@ def test_busy_time_is_shared_out_to_the_nanosecond(embedded_store: Store, seed: 
 def test_demand_of_a_measured_hour_is_what_its_gpus_worked(embedded_store: Store) -> None:
     made = make(0)
     write(embedded_store, random.Random(0), made)
-    refresh.measure_now(embedded_store)
+    measured.price_hours(embedded_store)
     # No call of this engine lies outside the minutes that are known, so its hour is told to the nanosecond.
     worked = embedded_store.query(
         "SELECT sum(gpu_ns) / 1e9, sum(gpu_ns_low) / 1e9, sum(gpu_ns_high) / 1e9 FROM gpu_attribution"
@@ -434,7 +434,7 @@ def test_demand_of_a_measured_hour_is_what_its_gpus_worked(embedded_store: Store
     after = "SELECT gpu_method FROM gpu_rates FINAL WHERE server_address = 'alone' ORDER BY valid_from"
     assert embedded_store.query(after).rows == [("modelled",), ("measured",), ("modelled",)]
     written = embedded_store.query("SELECT count() FROM gpu_rates").rows
-    refresh.measure_now(embedded_store)
+    measured.price_hours(embedded_store)
     refresh.price_now(embedded_store)
     assert embedded_store.query("SELECT count() FROM gpu_rates").rows == written
 
@@ -443,7 +443,10 @@ def test_demand_of_a_measured_hour_is_what_its_gpus_worked(embedded_store: Store
     dearer = replace(card, r_u=card.r_u * 3, method="calibrated")
     embedded_store.insert("gpu_rate_cards", seeds.columns([dearer]) | {"valid_from": [1_700_000_000]})
     refresh.price_now(embedded_store)
-    refresh.measure_now(embedded_store)
+    measured.price_hours(embedded_store)
+    # The hour after it has the new card.
+    methods_then = [("calibrated",), ("measured",), ("calibrated",)]
+    assert embedded_store.query(after).rows == [("modelled",), *methods_then]
     # The value moves with the weight of input tokens beside those of others, within what was busy.
     again = embedded_store.query(demand).rows[0]
     busy = embedded_store.query(

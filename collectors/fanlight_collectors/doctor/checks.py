@@ -114,7 +114,11 @@ def unpriced(ask: Ask) -> Iterator[Finding]:
         " WHERE requests_unpriced > 0 AND RECENT GROUP BY model ORDER BY n DESC, model"
     )
     for placed, why, fix in (
-        (0, "no rate card for the model where it runs", "fanlight rates show ends with what to do for one; where it runs is the table placements"),
+        (
+            0,
+            "no rate card for the model where it runs",
+            "fanlight rates show ends with what to do for one; where it runs is the table placements",
+        ),
         (
             1,
             "their tokens are not known",

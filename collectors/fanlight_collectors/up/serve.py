@@ -18,9 +18,9 @@ from fanlight_collectors.config import ConfigError, UpConfig
 from fanlight_collectors.sqlguard import Guard
 from fanlight_collectors.up.access import is_loopback, own_names, write_sql_token
 from fanlight_collectors.up.app import Door, Service, build_app
+from fanlight_collectors.up.chores import chores
 from fanlight_collectors.up.receive import Receiver
 from fanlight_collectors.up.samples import SampleEndpoint
-from fanlight_collectors.up.shapes import ShapeLoop
 from fanlight_collectors.up.spool import SpoolReader, is_own_target
 from fanlight_collectors.up.sql import SqlEndpoint
 from fanlight_collectors.up.writer import ByteBudget, GroupWriter
@@ -68,9 +68,9 @@ def _serve(config: UpConfig, say: Say) -> None:
         for line in _greeting(config, store):
             say(line)
         service.spool.start()
-        shapes = ShapeLoop(store)
-        stack.callback(shapes.close)
-        shapes.start()
+        for chore in chores(store):
+            stack.callback(chore.close)
+            chore.start()
         asyncio.run(_run_server(service, listener))
         say("stopped: every span that was acknowledged is in the store")
 

@@ -2,7 +2,8 @@
 -- cost more than the query (planning 25 of 40 ms). A pair of model and server that comes for the first time gets its rates in
 -- the insert that brings it (gpu_rates_mv); a new card or placement is seen within seconds (gpu_rates_rmv), at once where
 -- a command of fanlight wrote it. A model without a placement has no row; what a price is made of is Nullable or empty, so
--- that a LEFT JOIN gives NULL for it, never 0. An hour in which an engine and its GPUs were scraped has rates of its own.
+-- that a LEFT JOIN gives NULL for it, never 0. An hour in which an engine and its GPUs
+-- were scraped has rates of its own (measured_rates.sql).
 --
 -- The sort key answers: which rates hold for this model at this server since when? The newest row of a key counts.
 CREATE TABLE IF NOT EXISTS gpu_rates
@@ -19,7 +20,7 @@ CREATE TABLE IF NOT EXISTS gpu_rates
     rates            Array(Float64)       COMMENT 'GPU-seconds of hardware per request, uncached input token, cached input token, output token, token pair of prefill attention, token-step of decode',
     rates_low        Array(Float64)       COMMENT 'Low bounds of rates, same units',
     rates_high       Array(Float64)       COMMENT 'High bounds of rates, same units',
-    is_hour          Bool                 COMMENT 'Whether the row is of an hour whose busy GPU-seconds are known (gpu_rates_hours_rmv), or ends such hours',
+    holds            LowCardinality(String) COMMENT 'card: since the rate card holds; hour: in one hour whose busy GPU-seconds are known; after: the card again after such hours',
     checksum         UInt64               COMMENT 'Hash of what the row says of a price',
     written_at       DateTime64(6, 'UTC') COMMENT 'When the row was written, UTC; the latest counts',
     is_deleted       UInt8                COMMENT '1 if these rates hold no longer'

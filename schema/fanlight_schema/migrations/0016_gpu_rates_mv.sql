@@ -2,7 +2,7 @@
 CREATE MATERIALIZED VIEW IF NOT EXISTS gpu_rates_mv TO gpu_rates AS
 SELECT
     model, server_address, valid_from, hardware, catalogue_model, profile, gpu_method, gpu_method_rank, reference_factor,
-    rates, rates_low, rates_high, false AS is_hour, checksum, now64(6) AS written_at, 0 AS is_deleted
+    rates, rates_low, rates_high, 'card' AS holds, checksum, now64(6) AS written_at, 0 AS is_deleted
 FROM
 (
     SELECT

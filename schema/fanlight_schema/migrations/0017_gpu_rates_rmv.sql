@@ -1,5 +1,5 @@
 -- gpu_rates_rmv: brings gpu_rates up to what cards and placements say now: what is new or different is written, what holds
--- no longer is marked so, and where all is as it was nothing is written. Rows of hours are gpu_rates_hours_rmv's.
+-- no longer is marked so, and where all is as it was nothing is written. Rows of hours are measured_rates.sql's.
 CREATE MATERIALIZED VIEW IF NOT EXISTS gpu_rates_rmv REFRESH EVERY 5 SECOND APPEND TO gpu_rates AS
 SELECT
     if(hold.checksum = 0, kept.model, hold.model) AS model,
@@ -14,11 +14,11 @@ SELECT
     hold.rates AS rates,
     hold.rates_low AS rates_low,
     hold.rates_high AS rates_high,
-    false AS is_hour,
+    'card' AS holds,
     hold.checksum AS checksum,
     now64(6) AS written_at,
     hold.checksum = 0 AS is_deleted
 FROM placed_rates AS hold
-FULL JOIN (SELECT model, server_address, valid_from, checksum, is_hour FROM gpu_rates FINAL) AS kept
+FULL JOIN (SELECT model, server_address, valid_from, checksum, holds FROM gpu_rates FINAL) AS kept
     ON hold.model = kept.model AND hold.server_address = kept.server_address AND hold.valid_from = kept.valid_from
-WHERE hold.checksum != kept.checksum AND NOT kept.is_hour;
+WHERE hold.checksum != kept.checksum AND kept.holds IN ('card', '');
