@@ -1,7 +1,7 @@
 """What `up` computes beside ingestion, each from a thread of its own.
 
-The shapes of cascades, for the views on critical paths, width and branching; the rates of hours in which engines
-and GPUs were scraped.
+The shapes of cascades, for the views on critical paths, width and branching; the rates of hours in which
+engines and GPUs were scraped.
 """
 
 import logging
