@@ -67,7 +67,7 @@ class Row:
     rows: int
     cold_ms: float
     warm_ms: float
-    plan_ms: float
+    plan_ms: float | None
     plain_ms: float | None
     most_ms: float | None
 
@@ -140,7 +140,9 @@ def measure(store: Store, folder: Path, question: Question, spans: int, repeats:
     _forget(store, folder)
     cold_ms, answer = _timed(store, question.sql)
     warm_ms = min(_timed(store, question.sql)[0] for _ in range(repeats))
-    plan_ms = min(_timed(store, f"EXPLAIN {question.sql}")[0] for _ in range(repeats))
+    plan_ms = None
+    if question.explained:
+        plan_ms = min(_timed(store, f"EXPLAIN {question.sql}")[0] for _ in range(repeats))
     plain_ms = None
     if question.plain:
         first_ms, plain = _timed(store, question.plain)
@@ -251,7 +253,7 @@ def show(rows: Sequence[Row], smaller: Sequence[Row]) -> str:
                 f"{row.rows:,}",
                 f"{row.cold_ms:,.0f}",
                 f"{row.warm_ms:,.1f}",
-                f"{row.plan_ms:,.1f}",
+                f"{row.plan_ms:,.1f}" if row.plan_ms else "",
                 f"{row.most_ms:.0f}" if row.most_ms else "",
                 f"{row.plain_ms:,.0f}" if row.plain_ms else "",
                 f"{row.plain_ms / row.warm_ms:,.0f}x" if row.plain_ms else "",
